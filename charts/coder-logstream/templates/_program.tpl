@@ -1,0 +1,158 @@
+{{/* The Deployment of a program: (dict "root" . "role" "watcher" or "shipper"). */}}
+
+{{- define "coder-logstream.deployment" -}}
+{{- $root := .root -}}
+{{- $role := .role -}}
+{{- $v := $root.Values -}}
+{{- $own := get $v $role -}}
+{{- $names := dict "root" $root "component" $role -}}
+{{- $metricsPort := get $v.derived.metricsPorts $role -}}
+{{- $scaled := or $own.autoscaling.enabled (and (eq $role "shipper") $v.shipper.keda.enabled) -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "coder-logstream.fullname" $root }}-{{ $role }}
+  labels:
+    {{- include "coder-logstream.labels" $names | nindent 4 }}
+spec:
+  {{- if not $scaled }}
+  replicas: {{ int $own.replicas }}
+  {{- end }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels:
+      {{- include "coder-logstream.selector" $names | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "coder-logstream.labels" (dict "root" $root "component" $role "more" (list $v.labels $own.labels)) | nindent 8 }}
+      annotations:
+        coder-logstream/config: {{ include "coder-logstream.configSum" $root | quote }}
+        {{- if $metricsPort }}
+        prometheus.io/scrape: "true"
+        prometheus.io/port: {{ $metricsPort | quote }}
+        prometheus.io/path: /metrics
+        {{- end }}
+        {{- with merge (dict) ($own.podAnnotations | default dict) ($v.podAnnotations | default dict) }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ include (ternary "coder-logstream.watcherAccount" "coder-logstream.plainAccount" (eq $role "watcher")) $root | quote }}
+      automountServiceAccountToken: {{ eq $role "watcher" }}
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: {{ int $own.terminationGracePeriodSeconds }}
+      {{- include "coder-logstream.placement" (dict "root" $root "own" $own) | nindent 6 }}
+      {{- with $own.affinity | default $v.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints:
+        {{- with $own.topologySpreadConstraints | default $v.topologySpreadConstraints }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "coder-logstream.selector" $names | nindent 14 }}
+        {{- end }}
+      containers:
+        - name: {{ $role }}
+          {{- include "coder-logstream.container" (dict "root" $root "own" $own) | nindent 10 }}
+          args:
+            {{- concat (list "part" $role) (get $v.derived.args $role) | toYaml | nindent 12 }}
+          env:
+            {{- include "coder-logstream.sharedEnv" (dict "root" $root "role" $role) | nindent 12 }}
+            {{- with include (printf "coder-logstream.%sEnv" $role) $root | trim }}
+            {{- . | nindent 12 }}
+            {{- end }}
+            - name: CODER_LOGSTREAM_METRICS_ADDR
+              value: {{ ternary (printf ":%d" $metricsPort) "" (ne $metricsPort 0) | quote }}
+            - name: CODER_LOGSTREAM_PROBE_ADDR
+              value: ":{{ int $v.probes.port }}"
+            {{- range concat ($v.extraEnv | default list) ($own.extraEnv | default list) }}
+            - {{ toYaml . | nindent 14 | trim }}
+            {{- end }}
+          {{- with concat ($v.extraEnvFrom | default list) ($own.extraEnvFrom | default list) }}
+          envFrom:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          ports:
+            - {name: probes, containerPort: {{ int $v.probes.port }}}
+            {{- if $metricsPort }}
+            - {name: metrics, containerPort: {{ $metricsPort }}}
+            {{- end }}
+          startupProbe:
+            httpGet: {path: /livez, port: probes}
+            periodSeconds: 2
+            timeoutSeconds: 2
+            failureThreshold: 60
+          livenessProbe:
+            httpGet: {path: /livez, port: probes}
+            periodSeconds: {{ int $v.probes.livenessPeriodSeconds }}
+            timeoutSeconds: 2
+            failureThreshold: 3
+          readinessProbe:
+            httpGet: {path: /readyz, port: probes}
+            periodSeconds: {{ int $v.probes.readinessPeriodSeconds }}
+            timeoutSeconds: 2
+          resources:
+            {{- with $own.resources | default $v.resources }}
+            {{- toYaml . | nindent 12 }}
+            {{- else }}
+            requests: {cpu: 50m, memory: 128Mi}
+            limits: {memory: 512Mi}
+            {{- end }}
+          volumeMounts:
+            {{- include "coder-logstream.volumeMounts" $root | nindent 12 }}
+            {{- with concat ($v.volumeMounts | default list) ($own.volumeMounts | default list) }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        {{- include "coder-logstream.volumes" $root | nindent 8 }}
+        {{- with concat ($v.volumes | default list) ($own.volumes | default list) }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- end -}}
+
+{{/* What goes with it: a PodDisruptionBudget, and a HorizontalPodAutoscaler. */}}
+{{- define "coder-logstream.deploymentsCompany" -}}
+{{- $own := get .root.Values .role -}}
+{{- $names := dict "root" .root "component" .role -}}
+{{- $name := printf "%s-%s" (include "coder-logstream.fullname" .root) .role -}}
+{{- if $own.pdb.enabled }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "coder-logstream.labels" $names | nindent 4 }}
+spec:
+  maxUnavailable: {{ $own.pdb.maxUnavailable }}
+  selector:
+    matchLabels:
+      {{- include "coder-logstream.selector" $names | nindent 6 }}
+{{- end }}
+{{- if $own.autoscaling.enabled }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "coder-logstream.labels" $names | nindent 4 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ $name }}}
+  minReplicas: {{ int $own.autoscaling.minReplicas }}
+  maxReplicas: {{ int $own.autoscaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ int $own.autoscaling.targetCPU }}}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""What the watcher and the shipper must agree on: records, the Redis data model, settings, telemetry."""

@@ -1,0 +1,1 @@
+"""The Redis data model: a FIFO group per agent. `docs/reference/redis.md` tables the keys."""

@@ -1,0 +1,224 @@
+"""The table of wordings, and what it says of one record. Pure.
+
+An entry names conditions, all of which must hold, and what is then to be done. Of each thing (level, words, hint …) the
+first entry in order that matches and mentions it decides, so an operator's entry that only sets a level takes no hint
+away. No expressions: a condition is an equal word or a text that occurs, upper or lower case alike, so that a file can
+neither run anything nor be slow. Decision and figures: ADR 30.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import cached_property
+from typing import Final, TypeVar
+
+import msgspec
+
+from common.record import Aspect, Level, LogRecord
+
+__all__ = ["Audience", "Entry", "Figures", "Hint", "Ruling", "Sheet", "Subject", "Wording", "subject_of"]
+
+T = TypeVar("T")
+
+_ORDER: Final = tuple(Level)
+"""Least severe first."""
+_WORRYING: Final = (Level.WARN, Level.ERROR)
+
+
+class Audience(StrEnum):
+    """Whom hints are for."""
+
+    USER = "user"
+    """Whoever waits for the workspace."""
+    ADMIN = "admin"
+    """Whoever can change the cluster or the template."""
+    BOTH = "both"
+    OFF = "off"
+
+
+class Figures(StrEnum):
+    """Which figures follow a hint, taken from what Kubernetes said."""
+
+    QUOTA = "quota"
+    """Which quota, and how much of it is used."""
+    MEMORY = "memory"
+    """The memory limit, and what to ask for."""
+
+
+class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a failure means and what to do. None: not mentioned; empty: no hint."""
+
+    user: str | None = None
+    admin: str | None = None
+    figures: Figures | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Conditions, and what is done where all of them hold."""
+
+    reason: str | tuple[str, ...] = ()
+    """Any of these words of Kubernetes; none: whatever the reason."""
+    kind: str | tuple[str, ...] = ()
+    component: str | tuple[str, ...] = ()
+    exit_code: int | tuple[int, ...] = ()
+    contains: str | tuple[str, ...] = ()
+    """All of these occur in the message."""
+    contains_any: str | tuple[str, ...] = ()
+    """At least one of these occurs in the message."""
+    words: str | None = None
+    """Shown in place of the reason of an Event."""
+    level: Level | None = None
+    emoji: str | None = None
+    """Begins a line of our own in place of the usual pictograph."""
+    show: bool | None = None
+    hint: Hint | None = None
+
+
+class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file: what holds for all lines, and entries in order."""
+
+    minimum_level: Level | None = None
+    hints: Audience | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What entries are compared with, and what their figures are taken from."""
+
+    reason: str
+    message: str
+    level: Level
+    kind: str = ""
+    component: str = ""
+    exit_code: int | None = None
+    limit_bytes: int = 0
+    """The container's memory limit, 0 if there is none or nobody said."""
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What the table says of one subject."""
+
+    shown: bool
+    level: Level
+    hidden_by_entry: bool = False
+    """Not by its level."""
+    words: str = ""
+    emoji: str = ""
+    user_hint: str = ""
+    admin_hint: str = ""
+    """Empty: there is none, or it is not wanted."""
+    figures: Figures | None = None
+
+
+class Wording:
+    """Sheets, one over the other. Immutable; one for a program."""
+
+    def __init__(self, sheets: Sequence[Sheet]) -> None:
+        """`sheets`: whatever is mentioned twice, the earlier one decides."""
+        self._entries: Final = [_Prepared(entry) for sheet in sheets for entry in sheet.entries]
+        self._sheets: Final = tuple(sheets)
+        self._by_reason: Final[dict[str, list[_Prepared]]] = {}
+
+    @cached_property
+    def minimum_level(self) -> Level:
+        return _first(sheet.minimum_level for sheet in self._sheets) or _ORDER[0]
+
+    @cached_property
+    def audience(self) -> Audience:
+        return _first(sheet.hints for sheet in self._sheets) or Audience.BOTH
+
+    def of(self, subject: Subject) -> Ruling:
+        """What is to be done with `subject`. O(entries of its reason × message)."""
+        matching = [entry for entry in self._of_reason(subject.reason.casefold()) if entry.matches(subject)]
+        level = _first(entry.level for entry in matching) or subject.level
+        show = _first(entry.show for entry in matching)
+        loud_enough = _ORDER.index(level) >= _ORDER.index(self.minimum_level)
+        # A hint is for what went wrong: the same words in a message of no concern need none.
+        hints = [entry.hint for entry in matching if entry.hint is not None] if level in _WORRYING else []
+        wants_user = self.audience in (Audience.USER, Audience.BOTH)
+        wants_admin = self.audience in (Audience.ADMIN, Audience.BOTH)
+        return Ruling(
+            shown=show is not False and loud_enough,
+            level=level,
+            hidden_by_entry=show is False,
+            words=_first(entry.words for entry in matching) or "",
+            emoji=_first(entry.emoji for entry in matching) or "",
+            user_hint=(_first(hint.user for hint in hints) or "") if wants_user else "",
+            admin_hint=(_first(hint.admin for hint in hints) or "") if wants_admin else "",
+            figures=_first(hint.figures for hint in hints),
+        )
+
+    def _of_reason(self, reason: str) -> list[_Prepared]:
+        """Entries for `reason`, and those for any. Only reasons that the table names have lists of their own: who may
+        create Events may make up others without end."""
+        if not self._by_reason:
+            named = {name for entry in self._entries for name in entry.reasons}
+            for name in (*named, _ANY):
+                self._by_reason[name] = [each for each in self._entries if not each.reasons or name in each.reasons]
+        return self._by_reason.get(reason, self._by_reason[_ANY])
+
+
+def subject_of(record: LogRecord) -> Subject:
+    """What the table needs to know of `record`.
+
+    Of last words neither text nor exit code: hints follow the ending itself, and a program's output calls for none.
+    """
+    details = record.details
+    if details is not None and details.aspect == Aspect.LAST_WORDS:
+        return Subject(reason=record.reason, message="", level=record.level, kind=record.object.kind)
+    return Subject(
+        reason=record.reason,
+        message=record.message,
+        level=record.level,
+        kind=record.object.kind,
+        component=record.component,
+        exit_code=details.exit_code if details is not None else None,
+        limit_bytes=details.limit_bytes if details is not None else 0,
+    )
+
+
+_ANY: Final = "\0"
+"""A reason that no entry can name."""
+
+
+class _Prepared:
+    """An entry whose texts are ready to be compared."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.reasons: Final = frozenset(_folded(entry.reason))
+        self.level: Final = entry.level
+        self.show: Final = entry.show
+        self.words: Final = entry.words
+        self.emoji: Final = entry.emoji
+        self.hint: Final = entry.hint
+        self._kinds: Final = frozenset(_folded(entry.kind))
+        self._components: Final = frozenset(_folded(entry.component))
+        self._exit_codes: Final = (entry.exit_code,) if isinstance(entry.exit_code, int) else entry.exit_code
+        self._all_of: Final = tuple(_folded(entry.contains))
+        self._any_of: Final = tuple(_folded(entry.contains_any))
+
+    def matches(self, subject: Subject) -> bool:
+        """Whether all conditions but the reason hold."""
+        if self._kinds and subject.kind.casefold() not in self._kinds:
+            return False
+        if self._components and subject.component.casefold() not in self._components:
+            return False
+        if self._exit_codes and subject.exit_code not in self._exit_codes:
+            return False
+        if not self._all_of and not self._any_of:
+            return True
+        message = subject.message.casefold()
+        return all(text in message for text in self._all_of) and (
+            not self._any_of or any(text in message for text in self._any_of)
+        )
+
+
+def _folded(texts: str | tuple[str, ...]) -> Iterator[str]:
+    for text in (texts,) if isinstance(texts, str) else texts:
+        yield text.casefold()
+
+
+def _first(values: Iterator[T | None] | Sequence[T | None]) -> T | None:
+    """The first one that is mentioned."""
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,107 @@
+"""One shipper process from its start to its exit code: RQ in the main thread, everything else on the engine's loop.
+
+SIGTERM and SIGINT: claim no more, finish what is under way, hand back, exit 0 within ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from random import SystemRandom
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from common.clock import SystemClock
+from common.crypto import WrongTokenKey
+from common.settings.shipper import ShipperSettings
+from common.store.errors import StoreRefused
+from common.store.model import RETENTION, Retention
+from common.telemetry.http import TelemetryServer
+from common.telemetry.logging import configure_logging, wants_json
+from common.telemetry.process import own_registry
+from common.wording.read import WordingError
+from shipper.engine import Engine
+from shipper.parts import Shipper
+from shipper.proxy import ProxyError
+from shipper.trust import TrustError
+from shipper.worker import BellWorker, answer_bells
+
+__all__ = ["run_shipper"]
+
+EXIT_REFUSED: Final = 1
+LAST_RESORT_S: Final = 9.5
+"""A Redis that swallows packets can hold up RQ's farewell for a minute. Nothing is lost by leaving without it."""
+
+log = structlog.get_logger()
+
+
+def run_shipper(settings: ShipperSettings, retention: Retention = RETENTION) -> int:
+    """Deliver the waiting lines to Coder."""
+    configure_logging("shipper", json=wants_json(settings.log_format, sys.stderr), level=settings.log_level.value)
+    registry = own_registry("shipper")
+    clock, random = SystemClock(), SystemRandom()
+    try:
+        shipper = Shipper(settings, registry, clock, random, retention)
+    except (TrustError, ProxyError, StoreRefused, WordingError) as error:
+        log.error("cannot start", error=str(error))
+        return EXIT_REFUSED
+    telemetry = TelemetryServer(
+        settings.metrics_addr, registry, shipper.alive, shipper.ready, probe_addr=settings.probe_addr
+    )
+    stop = _Stop()
+    with Engine() as engine, telemetry, stop:
+        try:
+            if not engine.call(shipper.open(stop.wanted)) or shipper.drainer is None:
+                return 0
+        except (StoreRefused, WrongTokenKey) as error:
+            log.error("cannot start", error=str(error))
+            return EXIT_REFUSED
+        drainer = shipper.drainer
+        stop.on_wanted = lambda: engine.soon(drainer.stop)
+        answer_bells(
+            shipper.bell.queue(),
+            lambda: engine.call(drainer.shift()),
+            stop.wanted,
+            stop.set_worker,
+            clock,
+            random,
+        )
+        engine.call(shipper.close())
+    log.info("stopped")
+    return 0
+
+
+class _Stop:
+    """The wish to stop, as signals bring it. A context: inside, SIGTERM and SIGINT are ours."""
+
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self.on_wanted: Callable[[], None] = lambda: None
+        self._worker: BellWorker | None = None
+
+    def set_worker(self, worker: BellWorker | None) -> None:
+        self._worker = worker
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, self._heard)
+        signal.signal(signal.SIGINT, self._heard)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _heard(self, _signum: int, _frame: FrameType | None) -> None:
+        if self.wanted.is_set():
+            return
+        self.wanted.set()
+        timer = threading.Timer(LAST_RESORT_S, os._exit, args=(0,))
+        timer.daemon = True
+        timer.start()
+        self.on_wanted()
+        if self._worker is not None:
+            self._worker.stop()

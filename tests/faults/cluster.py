@@ -1,0 +1,127 @@
+"""Carry out a plan's steps in the Kubernetes double, and remember what was said about whom, and who could hear it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from console.doubles.kube import KubeDouble
+from console.doubles.kube_control import Delete, Put, SendLine
+from console.doubles.kube_resources import Target
+from console.doubles.server import Reply
+from tests.faults.check import Listed, Pod, Said
+from tests.faults.compressed import now_s
+from tests.faults.plan import POISON, DeletePod, Plan, PutEvent, PutPod, PutSecret
+
+__all__ = ["Cluster", "RecordingKube"]
+
+
+class RecordingKube(KubeDouble):
+    """Remembers when it showed all pods of a namespace, or of all ("")."""
+
+    def __init__(self, *, bookmark_every_s: float) -> None:
+        super().__init__(bookmark_every_s=bookmark_every_s)
+        self.listed: list[Listed] = []
+
+    def _effect(self, request: web.BaseRequest, user: str, verb: str, target: Target, body: bytes) -> Reply:
+        reply = super()._effect(request, user, verb, target, body)
+        whole = request.query.get("limit") != "1"  # a list of one only asks for the version
+        if verb == "list" and target.resource.plural == "pods" and reply.status == 200 and whole:
+            self.listed.append(Listed(now_s(), target.namespace))
+        return reply
+
+
+class Cluster:
+    """The workspaces of one plan."""
+
+    def __init__(self, kube: KubeDouble, plan: Plan) -> None:
+        self.said: list[Said] = []
+        self.pods: dict[str, Pod] = {}
+        self.compacted_s: list[float] = []
+        self._kube = kube
+        self._plan = plan
+        self._uids: dict[str, str] = {}
+        self._first_at: dict[str, str] = {}
+        self._newest: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def act(self, act: PutPod | DeletePod | PutEvent | PutSecret) -> None:
+        match act:
+            case PutSecret(index):
+                about = self._plan.workspaces[index]
+                data = {"token": base64.b64encode(about.token.encode()).decode()}
+                metadata = {"name": f"w{index}", "namespace": about.namespace}
+                self._kube.apply(Put("secrets", {"metadata": metadata, "data": data}))
+            case PutPod():
+                self._put_pod(act)
+            case DeletePod():
+                self._delete_pod(act)
+            case PutEvent():
+                self._put_event(act)
+
+    def repeat(self, index: int) -> None:
+        """Deliver once more what was written some time ago."""
+        if self._newest:
+            names = sorted(self._newest)
+            resource, value = self._newest[names[index % len(names)]]
+            self._kube.apply(SendLine(json.dumps({"type": "MODIFIED", "object": value}) + "\n", resource))
+
+    def _put_pod(self, act: PutPod) -> None:
+        about, name = self._plan.workspaces[act.workspace], _pod(act.workspace, act.number)
+        source: dict[str, Any] = {"value": about.token}
+        if about.by_secret:
+            source = {"valueFrom": {"secretKeyRef": {"name": f"w{act.workspace}", "key": "token"}}}
+        value = {
+            "metadata": {"name": name, "namespace": about.namespace, "uid": self._uid(name)},
+            "spec": {"containers": [{"name": "main", "env": [{"name": "CODER_AGENT_TOKEN", **source}]}]},
+            "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]},
+        }
+        version = self._put("pods", value)
+        self.pods[name] = Pod(about.token, now_s(), by_secret=about.by_secret, namespace=about.namespace)
+        self.said.append(Said(about.token, name, f"created {name}", 1, version, now_s()))
+
+    def _delete_pod(self, act: DeletePod) -> None:
+        about, name = self._plan.workspaces[act.workspace], _pod(act.workspace, act.number)
+        self._kube.apply(Delete("pods", name, about.namespace))
+        self.pods[name] = msgspec.structs.replace(self.pods[name], went_s=now_s())
+        self._newest.pop(name, None)
+        self.said.append(Said(about.token, name, f"deleted {name}", 1, self._kube.writes()[-1].version, now_s()))
+
+    def _put_event(self, act: PutEvent) -> None:
+        about, pod = self._plan.workspaces[act.workspace], _pod(act.workspace, act.number)
+        mark = f"w{act.workspace}e{act.event}"
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        value = {
+            "metadata": {"name": mark, "namespace": about.namespace, "uid": self._uid(mark)},
+            "involvedObject": {
+                "kind": "Pod", "namespace": about.namespace, "name": pod, "uid": self._uid(pod),
+            },
+            "reason": "Because",
+            "message": f"{mark} happened{' ' + POISON if act.poisonous else ''}",
+            "type": "Warning" if act.event % 5 == 0 else "Normal",
+            "count": act.count,
+            "firstTimestamp": self._first_at.setdefault(mark, at),
+            "lastTimestamp": at,
+            "source": {"component": "kubelet"},
+        }  # fmt: skip
+        version = self._put("events", value)
+        self.said.append(Said(about.token, pod, mark, act.count, version, now_s()))
+
+    def _put(self, resource: str, value: dict[str, Any]) -> int:
+        self._kube.apply(Put(resource, value))
+        version = self._kube.writes()[-1].version
+        value = {**value, "metadata": {**value["metadata"], "resourceVersion": str(version)}}
+        self._newest[value["metadata"]["name"]] = (resource, value)
+        return version
+
+    def _uid(self, name: str) -> str:
+        return self._uids.setdefault(name, str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._plan.seed}/{name}")))
+
+
+def _pod(workspace: int, number: int) -> str:
+    return f"w{workspace}-pod{number}"

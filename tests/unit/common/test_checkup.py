@@ -1,0 +1,25 @@
+"""Findings and their order of badness."""
+
+import msgspec
+import pytest
+
+from common.checkup import Area, Mark, bad, decode_findings, doubt, encode_findings, fine, worst
+
+GOOD = fine(Area.REDIS, "memory", "plenty")
+ODD = doubt(Area.REDIS, "persistence", "off", "turn it on")
+WRONG = bad(Area.CODER, "address", "nobody is there", "go and look")
+
+
+def test_the_worst_mark_counts() -> None:
+    assert worst([]) is worst([GOOD]) is Mark.FINE
+    assert worst([GOOD, ODD]) is Mark.DOUBT
+    assert worst([WRONG, ODD, GOOD]) is Mark.BAD
+
+
+def test_findings_come_over_a_pipe_as_they_were() -> None:
+    assert decode_findings(encode_findings([GOOD, ODD, WRONG])) == [GOOD, ODD, WRONG]
+
+
+def test_what_is_no_finding_is_refused() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_findings(b'[{"area": "Redis"}]')

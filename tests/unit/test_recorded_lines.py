@@ -1,0 +1,126 @@
+"""The whole text that a workspace's owner reads, from real watch streams: watcher and shipper as one pure function.
+
+The `.lines` files beside the recordings were read and found right.
+"""
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from common.record import LogRecord
+from common.wording.read import shipped_wording
+from shipper.telling import Told, tell
+from shipper.text import render
+from tests.unit.watcher.rig import Rig
+from tests.unit.watcher.test_recordings import FOLDER, SCENARIOS, Recorded
+
+WORDING = shipped_wording()
+SECONDS_APART = 20.0
+"""So that a count which is held is told before the next line comes, as it would be in most of a real hour."""
+
+
+def recorded(scenario: str) -> list[Recorded]:
+    return [
+        msgspec.json.decode(line, type=Recorded) for line in (FOLDER / f"{scenario}.jsonl").read_bytes().splitlines()
+    ]
+
+
+async def played(*lives: list[Recorded], apart_s: float = SECONDS_APART) -> list[LogRecord]:
+    """The records that Redis would accept, in order. Each life is one of a program that remembers nothing before it."""
+    newest: dict[str, int] = {}
+    accepted = []
+    for deliveries in lives:
+        rig = Rig()
+        for each in deliveries:
+            rig.clock.now_s += apart_s
+            rig.router.tick()
+            await rig.deliver_line(each.resource, bytes(each.line))
+        rig.pods.leave()
+        rig.events.leave()
+        for record in rig.outbox.records:
+            if record.version > newest.get(record.identity, 0):
+                newest[record.identity] = record.version
+                accepted.append(record)
+    return accepted
+
+
+def lines(records: list[LogRecord]) -> list[str]:
+    return [f"{line.level.value:5} {line.text}" for record in records for line in render(record, record.last_at_ms)]
+
+
+def read_by_the_owner(records: list[LogRecord]) -> list[str]:
+    """The lines of `records` by the table that ships, with its hints, nothing that it hides."""
+    shown: list[str] = []
+    hinted: set[str] = set()
+    for record in records:
+        told = tell(record, record.last_at_ms, WORDING, hinted)
+        if isinstance(told, Told):
+            hinted.add(told.hint)
+            shown += [f"{line.level.value:5} {line.text}" for line in told.lines]
+    return shown
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_a_recorded_start_is_read_as_these_lines(scenario: str) -> None:
+    expected = (FOLDER / f"{scenario}.lines").read_text().splitlines()
+    assert read_by_the_owner(await played(recorded(scenario))) == expected
+
+
+def newest_of_each(records: list[LogRecord]) -> list[str]:
+    """The last telling of each fact, without its order."""
+    told = [each for each in records if each.reason != "Deleted" and not is_start(each) and not is_overdue(each)]
+    return sorted(lines(list({record.identity: record for record in told}.values())))
+
+
+def status_of_each(records: list[LogRecord]) -> list[str]:
+    return lines([record for record in records if record.details is not None and not is_start(record)])
+
+
+def is_start(record: LogRecord) -> bool:
+    """Whether it waited for Events. Here they lag longer than that; `test_starts.py` of the watcher has the others."""
+    return record.details is not None and record.details.timeline is not None
+
+
+def is_overdue(record: LogRecord) -> bool:
+    """Whether it is the Event of an eviction that waited in vain for the end of its pod. Here pods lag longer than
+    that; `test_evictions.py` of the watcher has the others.
+    """
+    return record.reason == "Evicted" and record.details is None
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    ["crashloop-exit1", "oomkilled", "pull-notfound", "evicted-emptydir", "init-crashloop"],
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_any_interleaving_and_repetition_gives_the_same_lines(scenario: str, data: st.DataObject) -> None:
+    """Each watch keeps its own order, but nothing holds the watches together; and any line may come again."""
+    straight = recorded(scenario)
+    queues = {
+        resource: [each for each in straight if each.resource == resource]
+        for resource in ("replicasets", "pods", "events")
+    }
+    deliveries: list[Recorded] = []
+    while any(queues.values()):
+        resource = data.draw(st.sampled_from([name for name, queue in queues.items() if queue]))
+        deliveries.append(queues[resource].pop(0))
+        if data.draw(st.integers(0, 3)) == 0:
+            deliveries.append(deliveries[-1])
+    expected, got = await played(straight), await played(deliveries)
+    assert newest_of_each(got) == newest_of_each(expected)
+    assert status_of_each(got) == status_of_each(expected)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_a_program_that_remembers_nothing_repeats_nothing(scenario: str) -> None:
+    """Whatever it reads again, and wherever it begins, Redis knows it by identity and version."""
+    story = recorded(scenario)
+    once = told_once(await played(story))
+    for begins in range(0, len(story), 5):
+        assert told_once(await played(story, story[begins:])) == once
+
+
+def told_once(records: list[LogRecord]) -> list[str]:
+    return lines([record for record in records if record.details is not None])
