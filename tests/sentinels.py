@@ -43,9 +43,10 @@ class Guarded:
         return int(port)
 
     def until_copied(self) -> None:
-        """Until the replica has all that the primary took."""
-        with redis.Redis(port=self.primary.port) as client:
-            _until(lambda: int(client.execute_command("WAIT", 1, 1000)) >= 1)
+        """Until the replica has all that the primary took. (WAIT asks only for the asking connection's writes.)"""
+        with redis.Redis(port=self.primary.port) as primary, redis.Redis(port=self.replica.port) as replica:
+            taken = int(primary.info("replication")["master_repl_offset"])
+            _until(lambda: int(replica.info("replication").get("slave_repl_offset", -1)) >= taken)
 
     def stop_copying(self) -> None:
         """From now on the replica hears nothing of the primary, which goes on taking writes from everybody else."""

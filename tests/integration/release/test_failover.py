@@ -37,7 +37,7 @@ async def failed_over(servers: Guarded) -> None:
 
 
 async def taken(servers: Guarded, release: Release, records: int) -> None:
-    """Until the first primary has taken `records` in all."""
+    """Until `records` wait at the first primary."""
     with redis.Redis(port=servers.primary.port) as client:
 
         async def there() -> bool:
@@ -198,6 +198,8 @@ async def test_a_primary_that_only_sentinel_gave_up_is_left_within_seconds(serve
     async with release.watcher() as watcher, release.shipper():
         token = release.workspace("web")
         await release.until_heard(token, CREATED + "web")
+        await taken(servers, release, 0)  # settled: a replica without that knowledge would rightly have it sent again
+        await asyncio.to_thread(servers.until_copied)
         with redis.Redis(port=servers.replica.port) as new:
             new.replicaof("NO", "ONE")
         for port in servers.sentinels:
