@@ -88,8 +88,8 @@ class WatchHub:
 
     def __init__(self) -> None:
         self._open: set[Watch] = set()
-        self._held: dict[str, list[Change]] = {}
-        """Of resources whose watches are kept behind, what they do not have yet."""
+        self._held: dict[str, list[Change | bytes]] = {}
+        """Of resources whose watches are kept behind, what they do not have yet: changes, and lines as they are."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -104,19 +104,26 @@ class WatchHub:
             watch.offer(change)
 
     def hold_back(self, plural: str) -> None:
-        """Keep changes and bookmarks of one resource from its open watches."""
+        """Keep changes, lines and bookmarks of one resource from its open watches."""
         self._held.setdefault(plural, [])
 
     def let_go(self, plural: str = "") -> None:
         """Offer what was held back of one resource, or of all, and what comes."""
         for name in [name for name in self._held if plural in ("", name)]:
-            for change in self._held.pop(name):
-                self.publish(change)
+            for each in self._held.pop(name):
+                if isinstance(each, bytes):
+                    self.send(each, name)
+                else:
+                    self.publish(each)
 
     def send(self, line: bytes, plural: str = "") -> None:
-        """Write `line` as it is to every watch of one resource, or of all."""
+        """Write `line` as it is to every watch of one resource, or of all; never ahead of what is held back."""
+        for name, held in self._held.items():
+            if plural in ("", name):
+                held.append(line)
         for watch in self._of(plural):
-            watch.send(line)
+            if watch.request.resource.plural not in self._held:
+                watch.send(line)
 
     def bookmark(self, version: int) -> None:
         """Send a bookmark to every watch that asked for them and whose resource has them."""

@@ -93,6 +93,17 @@ async def test_any_line_can_be_sent(double: KubeDouble, kube: KubeUnderTest) -> 
         assert await pods.line() == b"rubbish\n"
 
 
+async def test_no_line_overtakes_what_is_kept_behind(double: KubeDouble, kube: KubeUnderTest) -> None:
+    """A real API server may deliver again what it has delivered, never before it."""
+    async with kube.watch("/api/v1/pods") as pods:
+        double.apply(HoldBack("pods"))
+        double.apply(Put("pods", {"metadata": {"name": "behind"}}))
+        double.apply(SendLine("again\n", "pods"))
+        double.apply(HoldBack("pods", on=False))
+        assert (await pods.next()).name == "behind"
+        assert await pods.line() == b"again\n"
+
+
 async def test_bookmarks_go_to_those_who_asked_and_never_to_events(double: KubeDouble, kube: KubeUnderTest) -> None:
     asked = {"allowWatchBookmarks": "true"}
     async with (

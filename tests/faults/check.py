@@ -123,7 +123,8 @@ class Findings(msgspec.Struct):
     """Requests that took effect and of which their sender, or Redis, could not know it for certain."""
     disordered: list[str] = []
     after_lag: list[str] = []
-    """The same, where Redis lost what one watcher had told while another one took its place: neither can know of it."""
+    """The same, where Redis lost what one watcher had told while another one took its place, or that a record had been
+    dropped: nobody can know of it."""
     unreasoned: list[str] = []
     """Dropped in Redis, but under no reason in any metric."""
     foreign: list[str] = []
@@ -300,6 +301,7 @@ def _disturbed(record: Record, owner: str, from_s: float, to_s: float) -> bool:
 
 def _check_order(record: Record, found: Findings) -> None:
     said = {each.key: each for each in record.said}
+    forgotten = sum(record.reasons.values()) - sum(record.drops.values())
     for token, lines in record.logs.items():
         latest: dict[str, Said] = {}
         newest: dict[str, int] = {}
@@ -325,15 +327,22 @@ def _check_order(record: Record, found: Findings) -> None:
                 late or (not before.what.startswith("created") and told.version < before.version)
             ):
                 told_after = f"{told.what} ×{told.count} after {before.what} ×{before.count} ({told.pod})"
-                (found.after_lag if _fell_between(record, token, key) else found.disordered).append(told_after)
+                lags = _lags_before(record, token, key)
+                if any(_changed_hands(record, lag) for lag in lags):
+                    found.after_lag.append(told_after)
+                elif lags and forgotten > 0:
+                    forgotten -= 1  # it had been dropped in its turn, and Redis knows nothing of it any more
+                    found.after_lag.append(told_after)
+                else:
+                    found.disordered.append(told_after)
             if before is None or late or told.version > before.version or before.what.startswith("created"):
                 latest[told.pod] = told
 
 
-def _fell_between(record: Record, token: str, key: Key) -> bool:
-    """Whether what `key` tells may have been lost by Redis while another watcher went on behind it, and told again."""
+def _lags_before(record: Record, token: str, key: Key) -> list[Disturbance]:
+    """The lags that what `key` tells was told after for the first time: Redis may have lost what was known of it."""
     told_s = min((each.began_s for each in record.requests if each.token == token and _carries(each, key)), default=inf)
-    return any(told_s >= lag.from_s and _changed_hands(record, lag) for lag in _lags(record))
+    return [lag for lag in _lags(record) if told_s >= lag.from_s]
 
 
 def _carries(request: Request, key: Key) -> bool:

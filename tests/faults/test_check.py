@@ -120,6 +120,26 @@ def test_disorder_is_excused_where_redis_lost_what_a_watcher_told_while_another_
 
 
 @pytest.mark.parametrize(
+    ("lag", "drops", "excused"),
+    [
+        (Disturbance("", LAGGED, 8.0, 9.5), {}, True),
+        (Disturbance("", LAGGED, 8.0, 9.5), {TOKEN: 1}, False),
+        (Disturbance("", LAGGED, 28.0, 29.5), {}, False),
+        (Disturbance("s0.1", "kill", 8.0, 9.5), {}, False),
+    ],
+    ids=["forgotten", "known", "told before that", "no lag"],
+)
+def test_disorder_is_excused_where_redis_lost_that_the_record_had_been_dropped(
+    lag: Disturbance, drops: dict[str, int], *, excused: bool
+) -> None:
+    late = request(CREATED, *reversed(LINES[1:3]), LINES[3])
+    found = judged(late, disturbances=[lag], drops=drops, reasons={"body_too_large": 1})
+    assert (len(found.after_lag), len(found.disordered)) == ((1, 0) if excused else (0, 1))
+    twice = judged(request(LINES[2], LINES[1], CREATED), disturbances=[lag], reasons={"body_too_large": 1})
+    assert len(twice.disordered) >= 1, "one drop explains one late line"
+
+
+@pytest.mark.parametrize(
     ("lag", "explained"),
     [(None, False), ((10.5, 12.0), True), ((11.5, 12.0), False), ((1.0, 2.0), False)],
     ids=["none", "while it was told", "later", "long before"],
