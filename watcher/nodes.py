@@ -22,6 +22,7 @@ from watcher.records import event_order
 from watcher.reflection import Began, Change, Changed, Completed, Found, Rebuilt, Rejected
 from watcher.reflector import Api, Reflector, Target
 from watcher.router import Router
+from watcher.versions import is_newer
 
 __all__ = ["NODE_SCOPE", "REASONS", "NodeEvents"]
 
@@ -54,6 +55,8 @@ class NodeEvents:
         self.position = ""
         self._router = router
         self._listed: list[Event] = []
+        self._floor: str | None = None
+        """What the first list shows is history: it may have been told, or of no concern, before we came."""
         self._is_first = True
         target = Target(
             Event,
@@ -70,14 +73,15 @@ class NodeEvents:
         await self._reflector.run()
 
     def read_anew(self) -> None:
-        """Redis may have lost what was told: begin as at a start."""
-        self._is_first = True
+        """Redis may have lost what was told: list it once more. What is history stays so."""
         self._reflector.list_anew()
 
     async def take(self, change: Change[Event]) -> None:
         match change:
-            case Began():
+            case Began(position):
                 self._listed = []
+                self._is_first = self._floor is None or bool(is_newer(self._floor, position))  # or another cluster's
+                self._floor = position if self._is_first else self._floor
                 self._router.read_anew(NODE_SCOPE)
             case Found(objects):
                 self._listed += filter(_explains, objects)
@@ -97,11 +101,12 @@ class NodeEvents:
                 assert_never(change)
 
     def _tell_listed(self) -> None:
-        """The first list may show what was told, or was of no concern, before we came."""
         listed, self._listed = self._listed, []
         for event in sorted(listed, key=event_order):
-            self._router.route_beside(event, NODE_SCOPE, history=self._is_first, before="")
-        self._is_first = False
+            self._router.route_beside(event, NODE_SCOPE, history=self._is_history(event), before="")
+
+    def _is_history(self, event: Event) -> bool:
+        return self._is_first or is_newer(event.metadata.resource_version, self._floor or "") is False
 
 
 def _explains(event: Event) -> bool:

@@ -34,10 +34,10 @@ def _nodes(rig: Rig) -> NodeEvents:
     return NodeEvents(rig.api, rig.router, rig.metrics, rig.clock, Random(1), watch_timeout_s=60.0)
 
 
-async def _listed(nodes: NodeEvents, *events: Event) -> None:
-    await nodes.take(Began("50"))
+async def _listed(nodes: NodeEvents, *events: Event, at: str = "50") -> None:
+    await nodes.take(Began(at))
     await nodes.take(Found(list(events)))
-    await nodes.take(Completed("50", frozenset()))
+    await nodes.take(Completed(at, frozenset()))
 
 
 async def _changed(nodes: NodeEvents, *events: Event) -> None:
@@ -86,7 +86,7 @@ async def test_a_start_tells_what_happened_meanwhile_but_not_to_those_who_were_r
     await take_list(rig, pods=[old, on_node(pod("waiting"))])
     await _listed(nodes, of_node("n2", at="2026-11-22T15:57:00Z", version="9"), of_node())
     assert [entry.identity for entry in rig.outbox.entries] == ["waiting/created", "n1", "n2"]
-    await _listed(nodes, of_node("n3"))  # a later list is of what this watch has missed
+    await _listed(nodes, of_node("n3", version="51"))  # a later list is of what this watch has missed
     assert heard(rig, OTHER_TOKEN) == ["Node NodeNotReady x1"]
 
 
@@ -121,6 +121,17 @@ async def test_a_pod_that_went_hears_why() -> None:
     assert heard(rig, TOKEN) == ["Pod Created", "Pod Deleted", "Node SpotInterrupted x1"]
     assert rig.directory.get(Uid("pod-1")) is None
     assert rig.router.told_up_to(NODE_SCOPE, "70") == "50"
+
+
+async def test_a_cluster_that_was_built_anew_has_a_history_of_its_own() -> None:
+    rig = Rig()
+    nodes = _nodes(rig)
+    await take_list(rig, pods=[on_node(pod(phase="Running", ready=True, started=True))])
+    await _listed(nodes, at="50")
+    await _listed(nodes, of_node("n1", version="8"), at="9")
+    assert rig.outbox.said == []
+    await _listed(nodes, of_node("n2", version="10"), at="12")
+    assert heard(rig) == ["Node NodeNotReady x1"]
 
 
 class Listing(FakeApi):
@@ -162,5 +173,48 @@ async def test_what_redis_may_have_lost_is_told_again_but_not_to_those_who_were_
         api.speaks.set()
         await asyncio.sleep(0.01)
         assert api.lists == 2
+    finally:
+        reading.cancel()
+
+
+class Paged(FakeApi):
+    """Its list comes in two pages, of which the second one waits until it is let."""
+
+    def __init__(self, listed: Event) -> None:
+        super().__init__()
+        self.listed = listed
+        self.lists = 0
+        self.has_begun = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.is_watched = asyncio.Event()
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        if "continue" in (query or {}):
+            self.has_begun.set()
+            await self.goes_on.wait()
+            return msgspec.json.encode({"metadata": {"resourceVersion": "50"}, "items": []})
+        self.lists += 1
+        return msgspec.json.encode({"metadata": {"resourceVersion": "50", "continue": "2"}, "items": [self.listed]})
+
+    async def watch(
+        self, path: str, query: Mapping[str, str], *, inactivity_s: float
+    ) -> AsyncGenerator[list[bytes | Oversized], None]:
+        yield []
+        self.is_watched.set()
+        await asyncio.Event().wait()
+
+
+async def test_redis_falling_back_during_the_first_list_tells_nothing_to_those_who_were_ready_before_it() -> None:
+    rig, api = Rig(), Paged(of_node())
+    nodes = NodeEvents(api, rig.router, rig.metrics, rig.clock, Random(1), watch_timeout_s=60.0)
+    await take_list(rig, pods=[on_node(pod("old", phase="Running", ready=True, started=True))])
+    reading = asyncio.create_task(nodes.run())
+    try:
+        await api.has_begun.wait()
+        nodes.read_anew()
+        api.goes_on.set()
+        await api.is_watched.wait()
+        assert api.lists == 2
+        assert rig.outbox.said == []
     finally:
         reading.cancel()
