@@ -13,6 +13,7 @@ import msgspec
 
 from common.checkup import Area, Finding, bad, doubt, fine
 from common.store.glance import AgentGlance, AgentPhase, phase_of
+from common.store.model import EndReason
 from common.whereabouts import ObjectSeen, TokenPlace
 from console.overview import LONG_S, count, size, span
 from console.reason_texts import UNAUTHORIZED, meaning, remedy
@@ -183,8 +184,10 @@ def _delivered(agent: AgentGlance, at: Setting) -> Iterator[Finding]:
 def _held(agent: AgentGlance, objects: Sequence[ObjectSeen], at: Setting) -> Iterator[Finding]:
     state = agent.state
     if state.ended is not None:
-        said = f"takes no more lines: {meaning(state.ended)}{_other_coder(state.ended, objects, at)}"
-        yield bad(_CODER, "ended", said, remedy(state.ended))
+        why = state.ended.value
+        known = meaning(why) if isinstance(state.ended, EndReason) else f"unknown, of another release ({why})"
+        said = f"takes no more lines: {known}{_other_coder(why, objects, at)}"
+        yield bad(_CODER, "ended", said, remedy(why))
     if state.held_since_ms:
         held_s = (at.now_ms - state.held_since_ms) / 1000
         said = f"for {span(held_s)}, tried {count(state.tries, 'time')}: {meaning(state.held_why)}"

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from common.store.model import AgentState, EndReason
+from common.store.model import AgentState, EndReason, OtherEnd
 from shipper.reasons import Reason
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "is_held",
     "left_out",
     "missed",
+    "reason_of",
     "registered",
     "released",
     "told",
@@ -115,11 +116,16 @@ def accepted(state: AgentState, lines: int, output_bytes: int, hints: Sequence[s
     )
 
 
-def ended(state: AgentState, why: EndReason, now_ms: int) -> AgentState:
+def reason_of(end: EndReason | OtherEnd) -> Reason:
+    """In whose words an end is told; one that only another release knows has no better ones."""
+    return Reason(end.value) if isinstance(end, EndReason) else Reason.ENDED
+
+
+def ended(state: AgentState, why: EndReason | OtherEnd, now_ms: int) -> AgentState:
     """The agent takes no more lines. All but a token that can never be one may be asked about again later."""
     retry_at_ms = 0 if why is EndReason.INVALID_TOKEN else now_ms + PROBE_EVERY_MS
     # What comes now is refused for the same reason.
-    return msgspec.structs.replace(missed(released(state), 0, Reason(why.value)), ended=why, retry_at_ms=retry_at_ms)
+    return msgspec.structs.replace(missed(released(state), 0, reason_of(why)), ended=why, retry_at_ms=retry_at_ms)
 
 
 def missed(state: AgentState, records: int, why: Reason) -> AgentState:

@@ -161,7 +161,7 @@ class Turn:
 
     async def _ask_after_the_end(self) -> _Over | None:
         """An ended agent got a record: left over from before the end, or it is time to ask whether it lives."""
-        may_ask = self._state.ended is not EndReason.INVALID_TOKEN and self._now_ms() >= self._state.retry_at_ms
+        may_ask = 0 < self._state.retry_at_ms <= self._now_ms()
         if may_ask:
             over = await self._introduce(Share.PROBE)
             if over is not None or self._state.ended is None:
@@ -285,7 +285,7 @@ class Turn:
         self._server.meter.dropped(reason, records)
         if records > 0:
             ended = self._state.ended if reason is Reason.ENDED else None
-            self._state = hold.missed(self._state, records, reason if ended is None else Reason(ended.value))
+            self._state = hold.missed(self._state, records, reason if ended is None else hold.reason_of(ended))
 
     async def _poisoned(self, batch: Batch, reason: Reason) -> Settlement:
         """One record is left, and Coder does not take it. It goes, unless Coder takes nothing at all just now."""

@@ -25,6 +25,7 @@ __all__ = [
     "Holdings",
     "Home",
     "Lease",
+    "OtherEnd",
     "Proceeding",
     "Retention",
     "Settled",
@@ -117,6 +118,12 @@ class EndReason(StrEnum):
     """Coder says that the token can never be one."""
 
 
+class OtherEnd(msgspec.Struct, frozen=True):
+    """As an `EndReason`, of a release that knows more of them than this one. Kept as it is."""
+
+    value: str
+
+
 class AgentState(msgspec.Struct, frozen=True):
     """What is remembered of an agent's delivery. Read at a claim, changed only by a fenced settle."""
 
@@ -136,7 +143,7 @@ class AgentState(msgspec.Struct, frozen=True):
     read at a claim is the least."""
     unsaid_why: str = ""
     """The one reason of them all, or that there are several; empty if there are none."""
-    ended: EndReason | None = None
+    ended: EndReason | OtherEnd | None = None
     retry_at_ms: int = 0
     """Redis time from which an ended agent's new record may ask Coder again; 0 if it never may."""
     held_since_ms: int = 0
@@ -160,6 +167,7 @@ STATE_FACTS: Final = (
     "held_why", "tries", "source", "hinted",
 )  # fmt: skip
 """What an agent's facts call the parts of its state, in the order in which `claim` answers them."""
+_END_REASONS: Final = frozenset(EndReason)
 
 
 def decode_state(facts: Sequence[bytes | None]) -> AgentState:
@@ -174,7 +182,7 @@ def decode_state(facts: Sequence[bytes | None]) -> AgentState:
         unsaid_why=unsaid_why.decode(),
         left_out=int(left_out or 0),
         left_out_said=int(left_out_said or 0),
-        ended=EndReason(ended.decode()) if ended else None,
+        ended=_end(ended.decode()),
         retry_at_ms=int(retry_at or 0),
         held_since_ms=int(held_since or 0),
         held_why=held_why.decode(),
@@ -182,6 +190,12 @@ def decode_state(facts: Sequence[bytes | None]) -> AgentState:
         source=source.decode(),
         hinted=tuple(hinted.decode().split()),
     )
+
+
+def _end(word: str) -> EndReason | OtherEnd | None:
+    if not word:
+        return None
+    return EndReason(word) if word in _END_REASONS else OtherEnd(word)
 
 
 class Lease(msgspec.Struct, frozen=True):

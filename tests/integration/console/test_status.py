@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from common.ids import AgentId
+from common.store.keys import Keys
 from console.doubles.coder_control import AddAgent
 from console.doubles.kube_control import Forbid, Put
+from console.valkey import find_socket
 from tests.integration.console.commands import (
     Cluster,
     Coder,
@@ -135,6 +139,18 @@ def test_an_agent_that_coder_does_not_know_is_held_and_its_other_coder_is_named(
     assert view["held"] == {"unauthorized": 1}
     assert ("web-2", "unauthorized") in [(each["name"], each["held_why"]) for each in view["waiting"]]
     assert token not in "".join(site.shown)
+
+
+def test_an_end_that_only_a_newer_release_knows_is_unknown_and_hides_nothing_else(site: Site) -> None:
+    token = str(uuid.uuid4())
+    site.workspace("web-3", token)
+    agent = site.json("web-3")["stories"][0]["agent"]
+    socket = find_socket(Path(site.settings["CODER_LOGSTREAM_DATA_DIR"]))
+    assert socket is not None
+    with redis.Redis.from_url(socket) as client:
+        client.hset(Keys().facts(AgentId(agent)), "ended", "weather")
+    assert "✗ Coder: ended: takes no more lines: unknown, of another release (weather)" in site.status("web-3")
+    assert "noisy " in site.status()
 
 
 def test_what_is_not_followed_says_why_not(site: Site) -> None:

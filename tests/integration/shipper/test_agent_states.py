@@ -280,6 +280,23 @@ async def test_a_claimed_agent_that_had_ended_is_ended_again_if_nothing_has_chan
     assert rig.heard(token) == []
 
 
+async def test_an_ended_agent_whose_reason_only_a_newer_release_knows_stays_ended_for_it(
+    rig: Rig, redis_url: str
+) -> None:
+    token = await ended(rig, redis_url)
+    await rig.client.hset(rig.keys.facts(rig.vault.agent_id(token)), "ended", "weather")
+    assert await rig.say(token, "two") == [Verdict.ENDED]
+    assert await phase(rig, token) is AgentPhase.ENDED
+    await an_hour_passes(rig, token)
+    other = await rig.agent()
+    await rig.say(other, "mine")
+    await rig.say(token, "two")
+    async with served(rig, redis_url):
+        await until_phase(rig, token, AgentPhase.ENDED)
+    assert (await rig.state(token))["ended"] == "weather"
+    assert rig.heard(other) == ["mine"]
+
+
 async def test_a_claimed_agent_that_had_ended_is_idle_if_another_stands_behind_its_token(
     rig: Rig, redis_url: str
 ) -> None:

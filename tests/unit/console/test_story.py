@@ -8,7 +8,7 @@ import pytest
 from common.checkup import Mark
 from common.ids import AgentId, Uid
 from common.store.glance import AgentGlance
-from common.store.model import AgentState, Card, EndReason
+from common.store.model import AgentState, Card, EndReason, OtherEnd
 from common.whereabouts import ObjectSeen, TokenPlace
 from console.findings_text import finding_line
 from console.reason_texts import WORDS
@@ -85,6 +85,11 @@ def test_an_agent_that_takes_no_more_says_why(why: EndReason) -> None:
     (line,) = told(agent(AgentState(ended=why)))
     assert line.startswith("✗ Coder: ended: takes no more lines: ")
     assert " → " in line
+
+
+def test_an_end_that_only_another_release_knows_is_told_as_unknown() -> None:
+    (line,) = told(agent(AgentState(ended=OtherEnd("weather"))))
+    assert line.startswith("✗ Coder: ended: takes no more lines: unknown, of another release (weather) → ")
 
 
 def test_what_will_never_be_shown_is_counted() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.store.model import AgentState, EndReason
+from common.store.model import AgentState, EndReason, OtherEnd
 from shipper.hold import (
     DELAY_MAX_S,
     HINTED_MAX,
@@ -98,6 +98,7 @@ def test_what_was_missed_is_counted_with_its_reason_until_it_is_told() -> None:
 
 def test_what_is_refused_after_an_end_has_the_reason_of_the_end() -> None:
     assert ended(NEW, EndReason.QUOTA, 1).unsaid_why == "quota"
+    assert ended(NEW, OtherEnd("weather"), 1).unsaid_why == "ended"  # its word means nothing to this release
 
 
 def test_an_agent_that_takes_lines_again_misses_what_its_former_budget_had_no_room_for() -> None:
