@@ -2,8 +2,8 @@
 
 Stages start in the order given, each when the one before is ready, and stop in the reverse order. A child that ends is
 started again after a back-off. One that refuses stops everything, as it would refuse again: it ended with exit code 2
-(a wrong setting), or it failed as soon as it was first started. Children run in sessions of their own: a terminal's
-Ctrl-C reaches only us, so that we decide the order.
+(a wrong setting) or 141 (nobody reads what it is run for), or it failed as soon as it was first started. Children run
+in sessions of their own: a terminal's Ctrl-C reaches only us, so that we decide the order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import structlog
 
 from common.backoff import Backoff
 from common.clock import Clock
-from common.settings.flags import EXIT_USAGE
+from common.settings.flags import EXIT_UNREAD, EXIT_USAGE
 from common.telemetry.metrics import SupervisorMetrics
 from console.orphans import die_with
 
@@ -237,7 +237,7 @@ class _Child:
         self._state = ProcessState.WAITING
         ran_s = self._clock.monotonic_s() - started_s
         at_once = code > 0 and self._restarts == 0 and ran_s < _REFUSES_WITHIN_S
-        if code == EXIT_USAGE or at_once:
+        if code in (EXIT_USAGE, EXIT_UNREAD) or at_once:
             self.refusal = ChildRefused(self.program, code, self._last_line)
             return 0.0
         if ran_s >= _HEALTHY_AFTER_S:

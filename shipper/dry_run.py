@@ -1,12 +1,12 @@
 """A dry run: lines go to a stream as JSON, one object a line, and count as delivered; Coder is not asked.
 
 A workspace's token is in none of them. All else is as ever: batches, order, budget, drops; but Coder's rate limit and
-refusals, which nobody can know without asking.
+refusals, which nobody can know without asking. Once nobody reads the stream any more nothing counts as delivered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
@@ -14,7 +14,7 @@ import msgspec
 
 from common.ids import AgentId
 from common.store.model import Card, Lease
-from shipper.outcome import Answer, Reply
+from shipper.outcome import Answer, NoAnswer, Reply, Sent
 from shipper.text import Line
 
 __all__ = ["DryRun", "ShownLine"]
@@ -42,20 +42,33 @@ _encoder = msgspec.json.Encoder()
 
 
 class DryRun:
-    """All agents' desks, which write to `out`. A reader that is slow makes everything wait."""
+    """All agents' desks, which write to `out`. A reader that is slow makes everything wait; of one that is gone
+    `on_unread` is told."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: BinaryIO, on_unread: Callable[[], None]) -> None:
         self._out = out
+        self._on_unread = on_unread
 
     def for_agent(self, lease: Lease) -> _Desk:
-        return _Desk(lease, self._out)
+        return _Desk(lease, self)
+
+    def show(self, lines: Sequence[bytes]) -> Reply:
+        """Write `lines`, one write each: shippers may share the stream, and a pipe keeps a short write whole."""
+        for place, line in enumerate(lines):
+            try:
+                self._out.write(line + b"\n")
+                self._out.flush()
+            except BrokenPipeError:
+                self._on_unread()
+                return NoAnswer(Sent.MAYBE if place else Sent.NO, "nobody reads the output any more")
+        return _TAKEN
 
 
 class _Desk:
-    def __init__(self, lease: Lease, out: BinaryIO) -> None:
+    def __init__(self, lease: Lease, run: DryRun) -> None:
         self._agent = lease.agent
         self._card = lease.card or Card(b"", "", "")
-        self._out = out
+        self._run = run
 
     async def register_source(self, _token: str) -> Reply:
         return _REGISTERED
@@ -63,8 +76,4 @@ class _Desk:
     async def send_logs(self, _token: str, lines: Sequence[Line]) -> Reply:
         now, card = datetime.now(UTC).isoformat(timespec="milliseconds"), self._card
         whose = (now, self._agent, card.namespace, card.name, card.workspace, card.owner)
-        shown = [_encoder.encode(ShownLine(*whose, line.level.value, line.text)) for line in lines]
-        for each in shown:  # one write a line: shippers may share the stream, and a pipe keeps a short write whole
-            self._out.write(each + b"\n")
-            self._out.flush()
-        return _TAKEN
+        return self._run.show([_encoder.encode(ShownLine(*whose, line.level.value, line.text)) for line in lines])

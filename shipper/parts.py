@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import uuid
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -77,6 +78,8 @@ class Shipper:
         self._background = Background()
         self._trouble = "starting"
         self._coder: Coder | None = None
+        self.on_unread: Callable[[], None] = _nothing
+        """Told, perhaps several times, when nobody reads the lines of a dry run any more. On the event loop."""
         self.bell: Final = Bell(settings.queue_url, self._keys.prefix)
         self.drainer: Drainer | None = None
         self._sweeper: Sweeper | None = None
@@ -159,7 +162,7 @@ class Shipper:
         settings = self._settings
         if settings.dry_run:
             log.warning("a dry run: lines go to stdout as JSON, and nothing to Coder", prefix=settings.redis_prefix)
-            return DryRun(sys.stdout.buffer)
+            return DryRun(sys.stdout.buffer, self.on_unread)
         self._coder = Coder(
             settings.coder_url,
             self._trust,
@@ -188,3 +191,7 @@ class Shipper:
                 log.info("connected", server=server, url=redacted_url(self._settings.redis_url))
                 return vault
         return None
+
+
+def _nothing() -> None:
+    return

@@ -1,6 +1,7 @@
 """One shipper process from its start to its exit code: RQ in the main thread, everything else on the engine's loop.
 
-SIGTERM and SIGINT: claim no more, finish what is under way, hand back, exit 0 within ten seconds.
+SIGTERM and SIGINT: claim no more, finish what is under way, hand back, exit 0 within ten seconds. So it ends, too, when
+nobody reads the lines of a dry run any more, but with the code of a program that writes into a closed pipe.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 
 from common.clock import SystemClock
 from common.crypto import WrongTokenKey
+from common.settings.flags import EXIT_UNREAD
 from common.settings.shipper import ShipperSettings
 from common.store.errors import StoreRefused
 from common.store.model import RETENTION, Retention
@@ -54,6 +56,7 @@ def run_shipper(settings: ShipperSettings, retention: Retention = RETENTION) -> 
         settings.metrics_addr, registry, shipper.alive, shipper.ready, probe_addr=settings.probe_addr
     )
     stop = _Stop()
+    shipper.on_unread = stop.unread
     with Engine() as engine, telemetry, stop:
         try:
             if not engine.call(shipper.open(stop.wanted)) or shipper.drainer is None:
@@ -72,17 +75,38 @@ def run_shipper(settings: ShipperSettings, retention: Retention = RETENTION) -> 
             random,
         )
         engine.call(shipper.close())
-    log.info("stopped")
-    return 0
+    if stop.code == EXIT_UNREAD:
+        _forget_output()
+        log.error("stdout was closed; what is not shown yet waits for the next dry run", prefix=settings.redis_prefix)
+    else:
+        log.info("stopped")
+    return stop.code
+
+
+def _forget_output() -> None:
+    """Let the interpreter write what it still holds for stdout to nowhere: it would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class _Stop:
-    """The wish to stop, as signals bring it. A context: inside, SIGTERM and SIGINT are ours."""
+    """The wish to stop, as signals bring it to the main thread, in which it is made. A context: inside, SIGTERM and
+    SIGINT are ours."""
 
     def __init__(self) -> None:
         self.wanted = threading.Event()
+        self.code = 0
+        """What the program ends with."""
         self.on_wanted: Callable[[], None] = lambda: None
         self._worker: BellWorker | None = None
+        self._thread = threading.get_ident()
+
+    def unread(self) -> None:
+        """Wish to stop because nobody reads what we write. In any thread."""
+        if not self.wanted.is_set() and self.code == 0:
+            self.code = EXIT_UNREAD
+            signal.pthread_kill(self._thread, signal.SIGTERM)  # it may block in a read of the queue
 
     def set_worker(self, worker: BellWorker | None) -> None:
         self._worker = worker
@@ -99,7 +123,7 @@ class _Stop:
         if self.wanted.is_set():
             return
         self.wanted.set()
-        timer = threading.Timer(LAST_RESORT_S, os._exit, args=(0,))
+        timer = threading.Timer(LAST_RESORT_S, os._exit, args=(self.code,))
         timer.daemon = True
         timer.start()
         self.on_wanted()

@@ -17,11 +17,13 @@ from common.settings.declare import Declared, ProgramSettings, declared
 from common.settings.load import SettingsError, load
 from common.telemetry.redact import redact_text
 
-__all__ = ["EXIT_FAILURE", "EXIT_USAGE", "HELP_NAMES", "command", "main", "run_program"]
+__all__ = ["EXIT_FAILURE", "EXIT_UNREAD", "EXIT_USAGE", "HELP_NAMES", "command", "main", "run_program"]
 
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
 """Exit code of a wrong setting. A supervisor does not start such a program again."""
+EXIT_UNREAD: Final = 128 + 13
+"""Of a program whose stdout was closed, as a shell tells of one that SIGPIPE has ended. It is not started again."""
 
 HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
 """Context settings of every click command."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from common.settings.flags import EXIT_UNREAD
 from tests.integration.console.commands import Cluster, Coder, clean_environ, command, double, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -60,3 +61,28 @@ def test_a_shipper_does_not_take_away_what_waits_for_others(redis_url: str, toke
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--redis-prefix logstream-dry-run" in done.stderr
+
+
+def test_run_ends_with_the_reader_of_its_lines(tmp_path: Path) -> None:
+    kubeconfig, err = tmp_path / "kubeconfig", tmp_path / "err"
+    with double("coder", "--auto-agents") as coder_url, double("kube", "--write-kubeconfig", str(kubeconfig)) as kube:
+        until(kubeconfig.exists, "the double has written its kubeconfig")
+        with err.open("wb") as stderr:
+            process = subprocess.Popen(
+                command("run", "-k", str(kubeconfig), "--data-dir", str(tmp_path / "data"), "--dry-run"),
+                env=clean_environ({"CODER_URL": coder_url}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=stderr,
+            )  # fmt: skip
+        try:
+            cluster = Cluster(kube)
+            until(lambda: cluster.watches() >= 3, "the watcher watches")
+            uid = cluster.start_workspace("web-1", str(uuid.uuid4()), {})
+            assert process.stdout is not None
+            assert b"Created pod: web-1" in process.stdout.readline()
+            process.stdout.close()
+            cluster.say("web-1", uid, "Pulling", "Pulling image app:1")
+            assert process.wait(60) == EXIT_UNREAD
+        finally:
+            process.kill()
+            process.wait()
+    assert "stdout was closed; what is not shown yet waits for the next dry run" in err.read_text().splitlines()[-1]

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from common.backoff import Backoff
 from common.clock import SystemClock
+from common.settings.flags import EXIT_UNREAD, EXIT_USAGE
 from common.telemetry.metrics import SupervisorMetrics
 from console.supervise import ChildRefused, NotReady, ProcessState, Program, Stage, Stop, Supervisor
 
@@ -158,6 +159,22 @@ async def test_exit_code_2_stops_everything_with_the_childs_line() -> None:
         await asyncio.wait_for(made.supervisor.run(made.stop), 20)
     assert (caught.value.code, caught.value.last_line) == (2, "a: --x: is wrong")
     assert len(made.ended) == 2
+
+
+@pytest.mark.parametrize("code", [EXIT_USAGE, EXIT_UNREAD])
+async def test_a_child_that_will_never_do_its_work_stops_everything_at_a_later_start_too(code: int) -> None:
+    killed_first = (
+        "import os, sys\n"
+        f"if os.path.exists(sys.argv[1]): sys.exit({code})\n"
+        "open(sys.argv[1], 'w')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        late = Program("a", "a", (sys.executable, "-c", killed_first, f"{folder}/been"), {}, 1.0)
+        made = scene(Stage((late,)))
+        with pytest.raises(ChildRefused) as caught:
+            await asyncio.wait_for(made.supervisor.run(made.stop), 20)
+    assert caught.value.code == code
 
 
 async def test_a_stage_that_does_not_get_ready_stops_everything_and_says_why() -> None:

@@ -113,8 +113,10 @@ async def shipper(
     key: str,
     extra: Mapping[str, str] | None = None,
     module: str = "shipper",
+    stdout: int | None = None,
 ) -> AsyncIterator[Shipper]:
-    """Run a shipper until the block ends; `extra` are further variables, `module` is what is run."""
+    """Run a shipper until the block ends; `extra` are further variables, `module` is what is run, `stdout` is a file
+    descriptor if what it says there is not to go into its log."""
     port = free_port()
     log = tmp_path / f"shipper-{port}.log"
     # Proxies and authorities of the machine that runs the tests are not the shipper's.
@@ -133,7 +135,13 @@ async def shipper(
     }
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, cwd=REPOSITORY, env=environ, stdout=output, stderr=output
+            sys.executable,
+            "-m",
+            module,
+            cwd=REPOSITORY,
+            env=environ,
+            stdout=output if stdout is None else stdout,
+            stderr=output,
         )
     try:
         yield Shipper(process, log, port)

@@ -1,6 +1,7 @@
 """How lines reach the stream of a dry run."""
 
 import io
+import os
 
 import msgspec
 
@@ -8,6 +9,7 @@ from common.ids import AgentId, Epoch
 from common.record import Level
 from common.store.model import AgentState, Card, Lease
 from shipper.dry_run import DryRun, ShownLine
+from shipper.outcome import Answer, NoAnswer, Sent
 from shipper.text import Line
 
 LEASE = Lease(AgentId("a"), Epoch(1), Card(b"sealed", "ns", "pod"), AgentState(), unsettled=False, now_ms=0)
@@ -27,10 +29,43 @@ class Pipe(io.RawIOBase):
         return len(self.writes[-1])
 
 
+def never() -> None:
+    raise AssertionError("somebody reads")
+
+
 async def test_each_line_is_one_write_so_that_those_of_several_shippers_do_not_mix() -> None:
     pipe = Pipe()
-    desk = DryRun(io.BufferedWriter(pipe)).for_agent(LEASE)
+    desk = DryRun(io.BufferedWriter(pipe), never).for_agent(LEASE)
     await desk.send_logs("token", [Line(text="x" * 1000, level=Level.INFO) for _ in range(20)])
     shown = [msgspec.json.decode(each, type=ShownLine) for each in pipe.writes]
     assert [each.line for each in shown] == ["x" * 1000] * 20
     assert all(each.endswith(b"}\n") for each in pipe.writes)
+
+
+async def test_a_batch_whose_reader_leaves_in_its_middle_is_not_taken() -> None:
+    told: list[str] = []
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as out:
+        desk = DryRun(out, lambda: told.append("unread")).for_agent(LEASE)
+        assert isinstance(await desk.send_logs("token", [Line(text="one", level=Level.INFO)]), Answer)
+        os.close(reading)
+        reply = await desk.send_logs("token", [Line(text="two", level=Level.INFO)])
+        assert isinstance(reply, NoAnswer)
+        assert reply.sent is Sent.NO
+        assert told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # what it still holds goes nowhere
+
+
+async def test_lines_that_may_have_been_read_before_the_reader_left_are_in_doubt() -> None:
+    class Leaving(Pipe):
+        def write(self, data: object) -> int:
+            if self.writes:
+                raise BrokenPipeError
+            return super().write(data)
+
+    out = Leaving()
+    desk = DryRun(io.BufferedWriter(out), lambda: None).for_agent(LEASE)
+    reply = await desk.send_logs("token", [Line(text=text, level=Level.INFO) for text in ("one", "two")])
+    assert isinstance(reply, NoAnswer)
+    assert reply.sent is Sent.MAYBE
+    out.writes.clear()
