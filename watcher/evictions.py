@@ -4,7 +4,8 @@ A pod whose containers all end with 0 when they are asked to is Succeeded, and i
 nor what was short (seen on 1.35; kubernetes/kubernetes#118310, #141483): what a well-behaved agent does hides why it
 ended. The Event is written before the containers are asked to end, so it waits: if the status tells the end, it says
 no more; if the pod is over without a word, its end is told in the Event's words, under the identity that the status
-would have given it. What waits holds its watch's saved position, so a crash does not lose it.
+would have given it. What waits holds its watch's saved position, so a crash does not lose it. That of a pod that nobody
+knows waits like any Event (`watcher/parking.py`), and comes here when the pod is met.
 """
 
 from __future__ import annotations

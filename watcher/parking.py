@@ -83,6 +83,12 @@ class Parking:
                 del self._scopes[scope]
         return taken
 
+    def pull(self, uid: Uid, wanted: Callable[[Parked], bool]) -> list[Parked]:
+        """What waited for `uid` and is `wanted`, in order of arrival."""
+        places = self._by_uid.get(uid, ())
+        pulled = [(scope, number) for scope, number in places if wanted(self._scopes[scope][number])]
+        return [self._drop(scope, number) for scope, number in pulled]
+
     def waiting_for(self, uid: Uid) -> list[Parked]:
         """What waits for `uid`, in order of arrival; it stays."""
         return [self._scopes[scope][number] for scope, number in self._by_uid.get(uid, ())]

@@ -99,13 +99,13 @@ class Router:
         known = self._directory.find(Uid(involved.uid), involved.namespace)
         if known is None and self._directory.is_bare(Place(involved.kind, involved.namespace), Uid(involved.uid)):
             return
-        if superseded:
+        if known is None:
+            self._park(Parked(scope, event, history, before, self._clock.monotonic_s()))
+        elif superseded:
             self._hear_eviction(Evicted(event, scope, history, before, self._clock.monotonic_s()))
-        elif known is not None:
+        else:
             self._pass_on(event, scope, history=history, before=before)
             self._hear(event)
-        else:
-            self._park(Parked(scope, event, history, before, self._clock.monotonic_s()))
 
     def route_beside(self, event: Event, scope: str, *, history: bool, before: str) -> None:
         """As `route`, for an Event about what may stand beside somebody."""
@@ -143,6 +143,7 @@ class Router:
         if the object still awaits a token for another agent.
         """
         self._tell_unkept(uid)
+        evictions = self._parking.pull(uid, _waits_for_an_end)
         stays = uid in self._directory.awaiting
         waiting = self._parking.waiting_for(uid) if stays else self._parking.take(uid)
         self._parking.mark_heard(uid)
@@ -161,6 +162,9 @@ class Router:
         for each in newest.values():
             if isinstance(each.event, Event):
                 self._hear(each.event)
+        for each in evictions:
+            if isinstance(each.event, Event):
+                self._hear_eviction(Evicted(each.event, each.scope, each.history, each.before, each.since_s))
         if (known := self._directory.get(uid)) is not None:
             self._relay.catch_up(known)
 
@@ -311,6 +315,12 @@ class Router:
             return None
         failed = isinstance(event, Fact) and event.details.aspect == Aspect.NOT_STARTED
         return partial(self._start_times.observe, timeline, failed=failed)
+
+
+def _waits_for_an_end(parked: Parked) -> bool:
+    """Whether it came before its pod was known, and is to be told with the pod's end only."""
+    event = parked.event
+    return isinstance(event, Event) and event.involved_object.kind == POD and told_by_status(event) and not parked.heard
 
 
 def _hears(known: Known, *, history: bool) -> bool:

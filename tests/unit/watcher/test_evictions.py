@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from common.ids import Uid
 from common.record import Aspect, Level, LogRecord, Origin
-from tests.unit.watcher.rig import Rig, event, pod
+from tests.unit.watcher.rig import OTHER_TOKEN, SECRET, TOKEN, Rig, agent_env, data_of, event, pod, secret_env
 from watcher.evictions import WAITING_MAX, WAITS_S, Evicted, Evictions
 from watcher.objects import Event
 
@@ -117,6 +118,64 @@ async def test_a_pod_of_nobody_keeps_nothing_waiting() -> None:
     await rig.deliver("pods", "ADDED", pod(env=[]))
     await rig.deliver("events", "ADDED", evicted())
     assert rig.router.told_up_to(rig.events.scope, "20") == "20"
+
+
+async def test_that_of_a_pod_that_nobody_knows_waits_as_any_event_does() -> None:
+    """A made-up one may crowd out no real one, and is let go and counted like what else waits for a pod."""
+    rig = Rig()
+    await rig.deliver("events", "ADDED", evicted())
+    assert len(rig.parking) == 1
+    await rig.deliver("events", "ADDED", event("other", about="bare", version="30"))
+    assert rig.router.told_up_to(rig.events.scope, "30") != "30"  # a crash does not lose it
+    rig.clock.now_s += 1
+    assert rig.parking.expire(rig.clock.now_s) == 2
+    assert rig.router.told_up_to(rig.events.scope, "30") == "30"
+
+
+@pytest.mark.parametrize("last", [over(0), KILLED], ids=["exit code 0", "killed"])
+async def test_that_of_a_pod_that_comes_only_when_pods_can_be_read_again_is_told_with_its_end(
+    last: dict[str, Any],
+) -> None:
+    rig = Rig()
+    await rig.deliver("events", "ADDED", event())
+    await rig.deliver("events", "ADDED", evicted())
+    rig.clock.now_s += WAITS_S
+    rig.router.tick()
+    await with_pod(rig)
+    await rig.deliver("pods", "MODIFIED", last)
+    (told,) = ends(rig)
+    assert told.origin is Origin.STATUS
+    assert [record.reason for record in rig.outbox.records][:2] == ["Created", "Scheduled"]
+    assert len(rig.parking) == 0
+
+
+async def test_that_of_a_pod_that_is_over_when_it_is_met_is_told_behind_what_came_before() -> None:
+    rig = Rig()
+    await rig.deliver("events", "ADDED", evicted())
+    await rig.deliver("events", "ADDED", event())
+    await rig.deliver("pods", "ADDED", over(0))
+    assert [record.reason for record in rig.outbox.records][:3] == ["Created", "Scheduled", "Evicted"]
+    (told,) = ends(rig)
+    assert told.origin is Origin.STATUS
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+async def test_that_of_a_pod_whose_second_token_comes_late_is_told_once_to_both_agents(ends_first: bool) -> None:
+    rig = Rig()
+    await rig.deliver("events", "ADDED", evicted())
+    running, last = (pod(env=agent_env(OTHER_TOKEN), phase="Running"), over(0))
+    for each in (running, last):
+        each["spec"]["containers"][0]["env"] = agent_env(OTHER_TOKEN)
+        each["spec"]["initContainers"] = [{"name": "i", "env": secret_env()}]
+    await rig.deliver("pods", "ADDED", running)
+    if ends_first:
+        await rig.deliver("pods", "MODIFIED", last)
+    rig.registrar.source_answered(Uid("pod-1"), SECRET, data_of(TOKEN))
+    if not ends_first:
+        await rig.deliver("pods", "MODIFIED", last)
+    assert {record.origin for record in ends(rig)} == {Origin.STATUS}
+    told = {each.agent for each in rig.outbox.entries if each.identity == ends(rig)[0].identity}
+    assert told == {rig.vault.agent_id(token) for token in (TOKEN, OTHER_TOKEN)}
 
 
 def test_what_finds_no_room_waits_no_longer() -> None:
