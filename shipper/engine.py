@@ -10,7 +10,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
 
-import uvloop
+from common.event_loop import new_event_loop
 
 __all__ = ["Engine"]
 
@@ -21,7 +21,7 @@ class Engine:
     """`with Engine() as engine: engine.call(coroutine)`; other threads call in, the loop's own never does."""
 
     def __init__(self) -> None:
-        self._loop = uvloop.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def __enter__(self) -> Self:

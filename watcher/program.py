@@ -21,6 +21,7 @@ from common.backoff import Backoff
 from common.bell import Bell
 from common.clock import Clock, SystemClock
 from common.crypto import TokenVault, WrongTokenKey
+from common.event_loop import new_event_loop
 from common.ids import Unit
 from common.settings.load import SettingsError
 from common.settings.watcher import WatcherSettings
@@ -98,22 +99,13 @@ def run_watcher(settings: WatcherSettings, retention: Retention = RETENTION, tom
     )
     with telemetry:
         try:
-            with asyncio.Runner(loop_factory=_new_loop) as runner:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(_until_signalled(watcher))
         except (NoCluster, StoreRefused, WrongTokenKey) as error:
             log.error("cannot go on", error=str(error))
             return EXIT_REFUSED
     log.info("stopped")
     return 0
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where there is one: it halves the cost of a read."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 async def _until_signalled(watcher: Watcher) -> None:

@@ -1,4 +1,4 @@
-"""Each promise on both event loops (the shipper's is uvloop where there is one) and by both wires."""
+"""Each promise on asyncio's event loop and the shipper's, and by both wires."""
 
 import asyncio
 import ssl
@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 import pytest
-import uvloop
 
+from common.event_loop import new_event_loop
 from shipper.http1 import Http1Wire
 from shipper.proxied import HttpxWire
 from shipper.wire import Wire
@@ -17,7 +17,7 @@ from tests.integration.shipper.wire.peer import Peer, Script
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "ours": new_event_loop}
 
 
 class MakeWire(Protocol):
