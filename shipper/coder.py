@@ -17,7 +17,7 @@ from common.store.model import Lease
 from shipper.http1 import Http1Wire
 from shipper.outcome import NoAnswer, Reply, Sent
 from shipper.text import Line
-from shipper.wire import Wire
+from shipper.wire import Begin, Wire, at_once
 
 __all__ = ["LOG_SOURCE_ID", "Coder"]
 
@@ -64,25 +64,25 @@ class Coder:
         """The same for all."""
         return self
 
-    async def register_source(self, token: str) -> Reply:
+    async def register_source(self, token: str, begin: Begin = at_once) -> Reply:
         """Make our log source known for the agent of `token`; any number of times."""
-        return await self._ask("POST", _SOURCE_PATH, token, _SOURCE_BODY)
+        return await self._ask("POST", _SOURCE_PATH, token, _SOURCE_BODY, begin)
 
-    async def send_logs(self, token: str, lines: Sequence[Line]) -> Reply:
+    async def send_logs(self, token: str, lines: Sequence[Line], begin: Begin = at_once) -> Reply:
         """Append `lines` (at least one) to the log of the agent of `token`. Not idempotent."""
         # Coder stamps lines itself when they arrive, but refuses them without a time.
         now = datetime.now(UTC).isoformat()
         logs = [_Log(now, line.level.value, line.text) for line in lines]
-        return await self._ask("PATCH", _LOGS_PATH, token, _encoder.encode(_Logs(LOG_SOURCE_ID, logs)))
+        return await self._ask("PATCH", _LOGS_PATH, token, _encoder.encode(_Logs(LOG_SOURCE_ID, logs)), begin)
 
     async def buildinfo(self) -> Reply:
         """Ask what Coder it is; needs no token."""
-        return await self._ask("GET", _BUILDINFO_PATH, "", b"")
+        return await self._ask("GET", _BUILDINFO_PATH, "", b"", at_once)
 
-    async def _ask(self, method: str, path: str, token: str, body: bytes) -> Reply:
+    async def _ask(self, method: str, path: str, token: str, body: bytes, begin: Begin) -> Reply:
         if not (token.isascii() and token.isprintable()):  # a line break in it would begin a header of its own
             return NoAnswer(Sent.NO, "the token cannot stand in a header")
-        return await self._wire.ask(method, path, token, body)
+        return await self._wire.ask(method, path, token, body, begin)
 
 
 def _wire(url: str, trust: ssl.SSLContext, timeout_s: float, connections: int, proxy: str | None) -> Wire:

@@ -16,6 +16,7 @@ from common.ids import AgentId
 from common.store.model import Card, Lease
 from shipper.outcome import Answer, NoAnswer, Reply, Sent
 from shipper.text import Line
+from shipper.wire import Begin
 
 __all__ = ["DryRun", "ShownLine"]
 
@@ -70,10 +71,12 @@ class _Desk:
         self._card = lease.card or Card(b"", "", "")
         self._run = run
 
-    async def register_source(self, _token: str) -> Reply:
+    async def register_source(self, _token: str, begin: Begin) -> Reply:
+        await begin()
         return _REGISTERED
 
-    async def send_logs(self, _token: str, lines: Sequence[Line]) -> Reply:
+    async def send_logs(self, _token: str, lines: Sequence[Line], begin: Begin) -> Reply:
+        await begin()
         now, card = datetime.now(UTC).isoformat(timespec="milliseconds"), self._card
         whose = (now, self._agent, card.namespace, card.name, card.workspace, card.owner)
         return self._run.show([_encoder.encode(ShownLine(*whose, line.level.value, line.text)) for line in lines])

@@ -24,6 +24,8 @@ from shipper.wire import (
     KEPT_HEADERS,
     TOKEN_HEADER,
     WHY_MAX_CHARS,
+    Begin,
+    at_once,
 )
 
 __all__ = ["Http1Wire"]
@@ -62,7 +64,7 @@ class Http1Wire:
         host = f"[{host}]" if ":" in host else host
         return host if self._port == _PORTS["https" if self._trust else "http"] else f"{host}:{self._port}"
 
-    async def ask(self, method: str, path: str, token: str, body: bytes) -> Reply:
+    async def ask(self, method: str, path: str, token: str, body: bytes, begin: Begin = at_once) -> Reply:
         """See `Wire.ask`. A time-out counts from here, so it includes the wait for a connection."""
         own = f"{TOKEN_HEADER}: {token}\r\nContent-Length: {len(body)}" if token else f"Content-Length: {len(body)}"
         head = f"{method} {self._path}{path} HTTP/1.1\r\n{self._headers}{own}\r\n\r\n"
@@ -72,6 +74,7 @@ class Http1Wire:
             async with asyncio.timeout(self._timeout_s), self._slots:
                 try:
                     connection = self._take() or await self._connect()
+                    await begin()  # connecting took its time, and a process may have been paused meanwhile
                     sent = Sent.MAYBE
                     return await connection.exchange(head.encode("ascii") + body)
                 finally:

@@ -1,7 +1,7 @@
 """The leases that this process holds: renewed in time, given up at once when lost.
 
 Makes work efficient, not correct: fenced settling does that. A request may last longer than a lease, so leases in
-flight are renewed at each third of their length, and a request begins only in the first half of one.
+flight are renewed at each third of their length, and a request is written only in the first half of one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Hold:
         self._leases = leases
 
     async def ensure(self) -> None:
-        """Return if a request may begin. Raises LeaseLost, or StoreError when that cannot be known."""
+        """Return if a request may be written now: early in a lease, a comparison. Raises LeaseLost, or StoreError when
+        that cannot be known."""
         await self._leases.ensure(self)
 
 

@@ -22,6 +22,8 @@ from shipper.wire import (
     KEPT_HEADERS,
     TOKEN_HEADER,
     WHY_MAX_CHARS,
+    Begin,
+    at_once,
 )
 
 __all__ = ["HttpxWire"]
@@ -51,14 +53,15 @@ class HttpxWire:
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
         self._timeouts = {"timeout": httpx.Timeout(timeout_s, connect=connect_s).as_dict()}
 
-    async def ask(self, method: str, path: str, token: str, body: bytes) -> Reply:
-        """See `Wire.ask`."""
+    async def ask(self, method: str, path: str, token: str, body: bytes, begin: Begin = at_once) -> Reply:
+        """See `Wire.ask`. The library writes as soon as it is connected, so `begin` is asked before that."""
         headers = {**HEADERS, TOKEN_HEADER: token} if token else HEADERS
         request = httpx.Request(
             method, self._base + path, headers=headers, content=body or None, extensions=self._timeouts
         )
         try:
             async with asyncio.timeout(self._timeout_s):
+                await begin()
                 return await self._exchange(request)
         except TimeoutError:
             return NoAnswer(Sent.MAYBE, f"no answer within {self._timeout_s:g} s")

@@ -361,10 +361,9 @@ class Turn:
 
     async def _ask(self, call: Call, lines: Sequence[Line]) -> tuple[Reply, Outcome]:
         """One request, while the lease is ours. `lines` are for LOGS only."""
-        await self._held.ensure()
         server = self._server
         asked_s = server.clock.monotonic_s()
-        reply = await hand_in(self._desk, call, self._token, lines)
+        reply = await hand_in(self._desk, call, self._token, lines, self._held.ensure)
         now_s = server.clock.monotonic_s()
         outcome = decide(
             reply, call, Circumstances(self._state, self._now_ms(), server.windows, server.random.random())

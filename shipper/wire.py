@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from shipper.outcome import Reply
@@ -17,7 +18,9 @@ __all__ = [
     "KEPT_HEADERS",
     "TOKEN_HEADER",
     "WHY_MAX_CHARS",
+    "Begin",
     "Wire",
+    "at_once",
 ]
 
 TOKEN_HEADER: Final = "Coder-Session-Token"
@@ -40,14 +43,22 @@ BODY_MAX_BYTES: Final = 16 * 1024
 """So much of an answer's body is kept; a connection with more of it is closed."""
 WHY_MAX_CHARS: Final = 200
 
+Begin = Callable[[], Awaitable[None]]
+"""Returns if a request may be written now, and raises what keeps it. Costs next to nothing if nothing does."""
+
+
+async def at_once() -> None:
+    """A request that nothing can keep."""
+
 
 class Wire(Protocol):
     """Connections to one Coder. Any number of requests at once; redirects are answers, cookies are not kept."""
 
-    async def ask(self, method: str, path: str, token: str, body: bytes) -> Reply:
+    async def ask(self, method: str, path: str, token: str, body: bytes, begin: Begin = at_once) -> Reply:
         """Put one request, once. `path` is below the URL's own. The token ("" for none) is printable ASCII.
 
-        What went wrong is a `NoAnswer`; nothing of the request is in its text.
+        `begin` is asked when nothing has left yet, as late as possible; what it raises is raised. What else went wrong
+        is a `NoAnswer`; nothing of the request is in its text.
         """
         ...
 

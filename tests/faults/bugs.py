@@ -75,6 +75,13 @@ BUGS: Final = (
         shipper("leases"),
     ),
     Bug(
+        "a lease is looked at before connecting only",
+        "shipper/http1.py",
+        "                    connection = self._take() or await self._connect()\n                    await begin()",
+        "                    await begin()\n                    connection = self._take() or await self._connect()",
+        shipper("paused"),
+    ),
+    Bug(
         "a settlement is not insisted on",
         "shipper/insist.py",
         "        except StoreUnavailable as error:\n",

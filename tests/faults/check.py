@@ -34,10 +34,7 @@ Key = tuple[str, int]
 
 
 LAGGED: Final = "Redis fail-over with a lag"
-PAUSED: Final = "pause a shipper past its leases"
-"""Kinds of a `Disturbance`."""
-WAKES_S: Final = 0.5
-"""Within which what was under way goes on."""
+"""A kind of `Disturbance`."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -245,7 +242,7 @@ def _check_repeats(record: Record, found: Findings) -> None:
             before = carried.get((request.token, key))
             if before is not None:
                 found.repeated += 1
-                if not (_is_ambiguous(before, record) or _woke_under_way(request, record)):
+                if not _is_ambiguous(before, record):
                     found.unexplained_repeats.append(
                         f"{line!r} by {before.owner} ({before.began_s:.2f} to {before.ended_s}), "
                         f"then by {request.owner} at {request.began_s:.2f}"
@@ -279,17 +276,6 @@ def _is_ambiguous(request: Request, record: Record) -> bool:
     if not request.answered or request.ended_s is None:
         return True
     return _disturbed(record, request.owner, request.began_s, request.ended_s + SETTLE_S)
-
-
-def _woke_under_way(request: Request, record: Record) -> bool:
-    """Whether its sender had begun it before it was paused (it may have been connecting), and woke with it."""
-    return any(
-        each.owner == request.owner
-        and each.kind == PAUSED
-        and each.to_s is not None
-        and each.from_s <= request.began_s <= each.to_s + WAKES_S
-        for each in record.disturbances
-    )
 
 
 def _disturbed(record: Record, owner: str, from_s: float, to_s: float) -> bool:

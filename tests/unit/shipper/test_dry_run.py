@@ -11,6 +11,7 @@ from common.store.model import AgentState, Card, Lease
 from shipper.dry_run import DryRun, ShownLine
 from shipper.outcome import Answer, NoAnswer, Sent
 from shipper.text import Line
+from shipper.wire import at_once
 
 LEASE = Lease(AgentId("a"), Epoch(1), Card(b"sealed", "ns", "pod"), AgentState(), unsettled=False, now_ms=0)
 
@@ -36,7 +37,7 @@ def never() -> None:
 async def test_each_line_is_one_write_so_that_those_of_several_shippers_do_not_mix() -> None:
     pipe = Pipe()
     desk = DryRun(io.BufferedWriter(pipe), never).for_agent(LEASE)
-    await desk.send_logs("token", [Line(text="x" * 1000, level=Level.INFO) for _ in range(20)])
+    await desk.send_logs("token", [Line(text="x" * 1000, level=Level.INFO) for _ in range(20)], at_once)
     shown = [msgspec.json.decode(each, type=ShownLine) for each in pipe.writes]
     assert [each.line for each in shown] == ["x" * 1000] * 20
     assert all(each.endswith(b"}\n") for each in pipe.writes)
@@ -47,9 +48,9 @@ async def test_a_batch_whose_reader_leaves_in_its_middle_is_not_taken() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as out:
         desk = DryRun(out, lambda: told.append("unread")).for_agent(LEASE)
-        assert isinstance(await desk.send_logs("token", [Line(text="one", level=Level.INFO)]), Answer)
+        assert isinstance(await desk.send_logs("token", [Line(text="one", level=Level.INFO)], at_once), Answer)
         os.close(reading)
-        reply = await desk.send_logs("token", [Line(text="two", level=Level.INFO)])
+        reply = await desk.send_logs("token", [Line(text="two", level=Level.INFO)], at_once)
         assert isinstance(reply, NoAnswer)
         assert reply.sent is Sent.NO
         assert told
@@ -65,7 +66,7 @@ async def test_lines_that_may_have_been_read_before_the_reader_left_are_in_doubt
 
     out = Leaving()
     desk = DryRun(io.BufferedWriter(out), lambda: None).for_agent(LEASE)
-    reply = await desk.send_logs("token", [Line(text=text, level=Level.INFO) for text in ("one", "two")])
+    reply = await desk.send_logs("token", [Line(text=text, level=Level.INFO) for text in ("one", "two")], at_once)
     assert isinstance(reply, NoAnswer)
     assert reply.sent is Sent.MAYBE
     out.writes.clear()

@@ -12,6 +12,10 @@ from tests.integration.shipper.wire.conftest import MakePeer, MakeWire
 from tests.integration.shipper.wire.peer import OK, Line, obliging, saying
 
 
+class Kept(Exception):
+    """Somebody wants a request not to be made."""
+
+
 def unused_url() -> str:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
@@ -33,6 +37,23 @@ async def test_a_request_arrives_as_it_was_meant(make_wire: MakeWire, make_peer:
         "content-length": "7",
         "coder-session-token": TOKEN,
     }
+
+
+async def test_what_keeps_a_request_is_raised_and_nothing_of_it_has_left(
+    make_wire: MakeWire, make_peer: MakePeer
+) -> None:
+    async def keep() -> None:
+        raise Kept
+
+    peer = await make_peer(obliging)
+    wire = make_wire(peer.url)
+    with pytest.raises(Kept):
+        await wire.ask("PATCH", "/logs", TOKEN, b"[]", keep)
+    assert isinstance(await answer(wire, b"[]"), Answer)
+    with pytest.raises(Kept):
+        await wire.ask("PATCH", "/logs", TOKEN, b"[]", keep)
+    await answer(wire, b"[]")
+    assert len(peer.requests) == 2
 
 
 async def test_a_request_without_token_and_body_is_answered(make_wire: MakeWire, make_peer: MakePeer) -> None:

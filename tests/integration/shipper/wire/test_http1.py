@@ -80,6 +80,29 @@ async def test_a_connection_that_is_lost_before_its_first_use_has_sent_nothing(m
         monkeypatch.undo()
 
 
+async def test_whether_a_request_may_be_written_is_asked_when_the_connection_is_there() -> None:
+    async with Peer(obliging) as peer, wired(peer.url) as wire:
+
+        async def keep() -> None:
+            await until(lambda: peer.connections == 1, 5.0)
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await wire.ask("GET", "/", "", b"", keep)
+
+
+async def test_a_kept_connection_outlasts_a_request_that_is_not_written() -> None:
+    async def keep() -> None:
+        raise LookupError
+
+    async with Peer(obliging) as peer, wired(peer.url) as wire:
+        assert await wire.ask("GET", "/", "", b"") == FINE
+        with pytest.raises(LookupError):
+            await wire.ask("GET", "/", "", b"", keep)
+        assert await wire.ask("GET", "/", "", b"") == FINE
+        assert (peer.connections, len(peer.requests)) == (1, 2)
+
+
 async def test_a_close_that_the_event_loop_has_not_seen_yet_costs_no_request() -> None:
     closed = threading.Event()
 
