@@ -40,6 +40,16 @@ def helm_binary() -> Path:
     return Path(built.stdout.strip()) if built.returncode == 0 else missing("Helm", "it does not build here; see above")
 
 
+class _Strict(yaml.CSafeLoader):
+    """Kubernetes takes no key twice; the library takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a key is given twice: {names}{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
 class Helm:
     """Runs Helm. `home` is a folder for what it keeps; without a `kubeconfig` it has no cluster."""
 
@@ -67,12 +77,13 @@ class Helm:
     def render(
         self, values: Values, *flags: str, release: str = RELEASE, namespace: str = NAMESPACE, chart: Path = CHART
     ) -> list[Object]:
-        """The objects of `helm template`, rendered once in a process. Raises HelmRefused."""
+        """The objects of `helm template`, rendered once in a process. Raises HelmRefused, and ValueError for a key that
+        is given twice."""
         asked = (json.dumps(values), flags, release, namespace, chart)
         if asked not in self._rendered:
             where = ("--namespace", namespace, *self.values(values))
             self._rendered[asked] = self.run("template", release, str(chart), *where, *flags)
-        return [made for made in yaml.load_all(self._rendered[asked], yaml.CSafeLoader) if made]
+        return [made for made in yaml.load_all(self._rendered[asked], _Strict) if made]
 
     def values(self, values: Values) -> Sequence[str]:
         """Flags that give `values`."""

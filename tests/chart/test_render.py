@@ -206,6 +206,38 @@ def test_a_programs_own_values_are_used_instead_of_the_charts(helm: Helm) -> Non
     assert container_of(objects, "shipper")["args"] == ["part", "shipper", "--slice-s=60"]
 
 
+def test_an_annotation_of_ours_that_the_user_gives_is_the_users(helm: Helm) -> None:
+    theirs = {"prometheus.io/scrape": "false", "coder-logstream/config": "x", "team": "a", "tier": "1"}
+    own = {"prometheus.io/path": "/own", "team": "b", "tier": None}
+    values = {**URL, "metrics": {"enabled": True}, "podAnnotations": theirs, "shipper": {"podAnnotations": own}}
+    objects = helm.render(values)
+    ours = {"prometheus.io/port": "9100", "prometheus.io/path": "/metrics"}
+    assert pod_of(objects, "watcher")["metadata"]["annotations"] == {**ours, **theirs}
+    expected = {**ours, **theirs, "prometheus.io/path": "/own", "team": "b"}
+    del expected["tier"]
+    assert pod_of(objects, "shipper")["metadata"]["annotations"] == expected
+
+
+def test_a_variable_that_is_given_twice_is_once_the_last_one_ahead_of_what_refers_to_it(helm: Helm) -> None:
+    theirs = [
+        {"name": "A", "value": "chart's"},
+        {"name": "CODER_LOGSTREAM_LOG_LEVEL", "value": "debug"},
+        {"name": "REDIS_PASSWORD", "value": "own"},
+        {"name": "CODER_LOGSTREAM_QUEUE_URL", "value": "redis://:$(REDIS_PASSWORD)@$(A)/1"},
+    ]
+    own = [{"name": "A", "value": "shipper's"}, {"name": "CODER_LOGSTREAM_LOG_LEVEL", "value": "error"}]
+    objects = helm.render({**URL, "extraEnv": theirs, "shipper": {"extraEnv": own}})
+    for made in pods(objects):
+        names = [each["name"] for each in made["containers"][0].get("env", ())]
+        assert len(set(names)) == len(names)
+    for role, level, a in (("watcher", "debug", "chart's"), ("shipper", "error", "shipper's")):
+        given = environ_of(objects, role)
+        assert (given["CODER_LOGSTREAM_LOG_LEVEL"], given["A"], given["REDIS_PASSWORD"]) == (level, a, "own")
+        names = list(given)
+        assert names.index("REDIS_PASSWORD") < names.index("CODER_LOGSTREAM_REDIS_URL")
+        assert max(map(names.index, ("REDIS_PASSWORD", "A"))) < names.index("CODER_LOGSTREAM_QUEUE_URL")
+
+
 @pytest.mark.parametrize(
     ("arguments", "namespaces"),
     [

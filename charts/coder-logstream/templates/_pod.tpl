@@ -142,6 +142,32 @@ resources:
 {{- end }}
 {{- end -}}
 
+{{/* A container's environment: (dict "ours" YAML "theirs" list). Each name once: the last entry of theirs, or ours. What
+refers to another has to stand behind it, so theirs come behind ours, one that ours refer to in its place, and one of
+two of theirs where the first one stood. */}}
+{{- define "coder-logstream.env" -}}
+{{- $ours := fromYamlArray .ours -}}
+{{- $theirs := dict -}}
+{{- range .theirs -}}{{- $_ := set $theirs .name . -}}{{- end -}}
+{{- $env := list -}}
+{{- $placed := list -}}
+{{- range $ours -}}
+{{- if not (hasKey $theirs .name) -}}
+{{- $env = append $env . -}}
+{{- else if contains (printf "$(%s)" .name) (toString $ours) -}}
+{{- $env = append $env (get $theirs .name) -}}
+{{- $placed = append $placed .name -}}
+{{- end -}}
+{{- end -}}
+{{- range .theirs -}}
+{{- if not (has .name $placed) -}}
+{{- $env = append $env (get $theirs .name) -}}
+{{- $placed = append $placed .name -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $env -}}
+{{- end -}}
+
 {{- define "coder-logstream.volumeMounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: token-key, mountPath: /etc/coder-logstream/keys, readOnly: true}

@@ -7,6 +7,13 @@
 {{- $own := get $v $role -}}
 {{- $names := dict "root" $root "component" $role -}}
 {{- $metricsPort := get $v.derived.metricsPorts $role -}}
+{{- $annotations := dict "coder-logstream/config" (include "coder-logstream.configSum" $root) -}}
+{{- if $metricsPort -}}
+{{- $annotations = merge $annotations (dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString $metricsPort) "prometheus.io/path" "/metrics") -}}
+{{- end -}}
+{{- range list $v.podAnnotations $own.podAnnotations -}}
+{{- $annotations = include "coder-logstream.overlay" (dict "base" $annotations "user" .) | fromJson -}}
+{{- end -}}
 {{- $scaled := or $own.autoscaling.enabled (and (eq $role "shipper") $v.shipper.keda.enabled) -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -29,15 +36,7 @@ spec:
       labels:
         {{- include "coder-logstream.labels" (dict "root" $root "component" $role "more" (list $v.labels $own.labels)) | nindent 8 }}
       annotations:
-        coder-logstream/config: {{ include "coder-logstream.configSum" $root | quote }}
-        {{- if $metricsPort }}
-        prometheus.io/scrape: "true"
-        prometheus.io/port: {{ $metricsPort | quote }}
-        prometheus.io/path: /metrics
-        {{- end }}
-        {{- with merge (dict) ($own.podAnnotations | default dict) ($v.podAnnotations | default dict) }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+        {{- toYaml $annotations | nindent 8 }}
     spec:
       serviceAccountName: {{ include (ternary "coder-logstream.watcherAccount" "coder-logstream.plainAccount" (eq $role "watcher")) $root | quote }}
       automountServiceAccountToken: {{ eq $role "watcher" }}
@@ -65,17 +64,7 @@ spec:
           args:
             {{- concat (list "part" $role) (get $v.derived.args $role) | toYaml | nindent 12 }}
           env:
-            {{- include "coder-logstream.sharedEnv" (dict "root" $root "role" $role) | nindent 12 }}
-            {{- with include (printf "coder-logstream.%sEnv" $role) $root | trim }}
-            {{- . | nindent 12 }}
-            {{- end }}
-            - name: CODER_LOGSTREAM_METRICS_ADDR
-              value: {{ ternary (printf ":%d" $metricsPort) "" (ne $metricsPort 0) | quote }}
-            - name: CODER_LOGSTREAM_PROBE_ADDR
-              value: ":{{ int $v.probes.port }}"
-            {{- range concat ($v.extraEnv | default list) ($own.extraEnv | default list) }}
-            - {{ toYaml . | nindent 14 | trim }}
-            {{- end }}
+            {{- include "coder-logstream.env" (dict "ours" (include "coder-logstream.programEnv" .) "theirs" (concat ($v.extraEnv | default list) ($own.extraEnv | default list))) | nindent 12 }}
           {{- with concat ($v.extraEnvFrom | default list) ($own.extraEnvFrom | default list) }}
           envFrom:
             {{- toYaml . | nindent 12 }}
@@ -116,6 +105,16 @@ spec:
         {{- with concat ($v.volumes | default list) ($own.volumes | default list) }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+{{- end -}}
+
+{{- define "coder-logstream.programEnv" -}}
+{{- $metricsPort := get .root.Values.derived.metricsPorts .role -}}
+{{ include "coder-logstream.sharedEnv" . }}
+{{ include (printf "coder-logstream.%sEnv" .role) .root | trim }}
+- name: CODER_LOGSTREAM_METRICS_ADDR
+  value: {{ ternary (printf ":%d" $metricsPort) "" (ne $metricsPort 0) | quote }}
+- name: CODER_LOGSTREAM_PROBE_ADDR
+  value: ":{{ int .root.Values.probes.port }}"
 {{- end -}}
 
 {{/* What goes with it: a PodDisruptionBudget, and a HorizontalPodAutoscaler. */}}
