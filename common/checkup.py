@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,13 +21,11 @@ __all__ = [
     "doubt",
     "encode_findings",
     "fine",
-    "is_of_this_host",
     "worst",
 ]
 
 ANSWER_WITHIN_S: Final = 15.0
 """So long an examination waits for one answer."""
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Mark(StrEnum):
@@ -88,8 +85,3 @@ def decode_findings(raw: bytes) -> list[Finding]:
 
 _BADNESS: Final = (Mark.FINE, Mark.DOUBT, Mark.BAD)
 _decoder: Final = msgspec.json.Decoder(list[Finding])
-
-
-def is_of_this_host(url: str) -> bool:
-    """Whether `url` names the loopback, which in a container is the container's own."""
-    return (urlsplit(url).hostname or "") in _LOOPBACK

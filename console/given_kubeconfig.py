@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import yaml
 
 from common.small_file import read_small
 
-__all__ = ["Kubeconfig", "KubeconfigUnusable", "is_loopback", "read_kubeconfig"]
+__all__ = ["Kubeconfig", "KubeconfigUnusable", "read_kubeconfig"]
 
 _MAX_BYTES: Final = 1024 * 1024
 _FILES: Final = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -32,16 +31,6 @@ class Kubeconfig:
     server: str
     text: str
     """The same as a kubeconfig of its own. Secret."""
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the host of `url` is whatever machine asks."""
-    host = (urlsplit(url).hostname or "").removesuffix(".")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
 
 
 def read_kubeconfig(path: Path) -> Kubeconfig:

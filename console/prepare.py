@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from common.loopback import is_loopback
 from common.settings.flags import EXIT_USAGE
 from common.settings.load import SettingsError, load
 from common.settings.shipper import CoderSettings
-from console.given_kubeconfig import Kubeconfig, KubeconfigUnusable, is_loopback, read_kubeconfig
+from console.given_kubeconfig import Kubeconfig, KubeconfigUnusable, read_kubeconfig
 from console.valkey import DataDir, write_private
 
 __all__ = ["SHARED", "NotPrepared", "main", "prepare"]

@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final, assert_never
 from urllib.parse import urlsplit
 
-from common.checkup import Area, Finding, bad, doubt, fine, is_of_this_host
+from common.checkup import Area, Finding, bad, doubt, fine
+from common.loopback import is_loopback
 from common.store.model import AgentState
 from shipper.hello import Greeted, Unmet, greet
 from shipper.hold import Windows
@@ -37,7 +38,7 @@ def coder_finding(reply: Reply, url: str) -> Finding:
             return fine(_C, "address", f"{url} answers, version {version}")
         case Unmet(trouble):
             said, _, remedy = trouble.rpartition("; ")
-            if _is_unreached(reply) and is_of_this_host(url):
+            if _is_unreached(reply) and is_loopback(url):
                 remedy = (
                     "does Coder run? In a container a loopback address is the container's own: use the host's network, "
                     "or a CODER_URL that is reached from there"
@@ -51,7 +52,7 @@ def plain_finding(url: str) -> Finding | None:
     """What to say of a connection without TLS; None if there is TLS."""
     if urlsplit(url).scheme == "https":
         return None
-    if is_of_this_host(url):
+    if is_loopback(url):
         return fine(_C, "TLS", "not used, and not needed on one machine")
     return doubt(
         _C, "TLS", "not used: agents' tokens travel in plain text", "use https://, unless the network is yours"

@@ -13,8 +13,9 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from common.checkup import ANSWER_WITHIN_S, Area, Finding, bad, doubt, encode_findings, fine, is_of_this_host
+from common.checkup import ANSWER_WITHIN_S, Area, Finding, bad, doubt, encode_findings, fine
 from common.clock import SystemClock
+from common.loopback import is_loopback
 from common.settings.flags import run_program
 from common.settings.watcher import KubernetesSettings
 from common.telemetry.logging import configure_logging
@@ -106,7 +107,7 @@ def _parsed(flag: str, parse: Callable[[str], _Parsed], text: str) -> tuple[_Par
 def _unreached(error: Exception, host: str) -> str:
     if isinstance(error, NoCluster | Unauthorized):
         return "renew the credentials in the kubeconfig or of the service account"
-    if is_of_this_host(host):
+    if is_loopback(host):
         return (
             "does the API server run? In a container a loopback address is the container's own: use the host's "
             "network, or a kubeconfig (--kubeconfig) with an address that is reached from there"

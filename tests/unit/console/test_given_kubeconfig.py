@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from console.given_kubeconfig import KubeconfigUnusable, is_loopback, read_kubeconfig
+from console.given_kubeconfig import KubeconfigUnusable, read_kubeconfig
 
 Content = dict[str, Any]
 
@@ -86,20 +86,3 @@ def test_a_file_that_is_not_yaml_is_not_quoted(file: Path) -> None:
 def test_a_file_that_is_not_there_is_said(file: Path) -> None:
     with pytest.raises(KubeconfigUnusable, match="cannot be read: No such file"):
         read_kubeconfig(file)
-
-
-@pytest.mark.parametrize(
-    ("url", "loopback"),
-    [
-        ("https://127.0.0.1:6443", True),
-        ("https://[::1]:6443", True),
-        ("https://0.0.0.0:41231", True),
-        ("http://localhost:7080", True),
-        ("http://coder.localhost", True),
-        ("https://localhost.example.com", False),
-        ("https://10.0.0.1", False),
-        ("https://host.docker.internal:6443", False),
-    ],
-)
-def test_loopback_is_known_by_address_and_by_name(url: str, loopback: bool) -> None:
-    assert is_loopback(url) is loopback

@@ -83,7 +83,8 @@ def test_a_certificate_that_ends_soon_and_a_way_without_one_are_doubts() -> None
     assert certificate_finding(NOW_S + 90 * 86_400, NOW_S).mark is Mark.FINE
     assert certificate_finding(NOW_S + 13 * 86_400, NOW_S).mark is Mark.DOUBT
     assert plain_finding(URL) is None
-    for url, mark in (("http://coder.example.com", Mark.DOUBT), ("http://127.0.0.1:3000", Mark.FINE)):
+    local = ("http://127.0.0.1:3000", "http://127.0.0.2:3000", "http://coder.localhost")
+    for url, mark in (("http://coder.example.com", Mark.DOUBT), *((each, Mark.FINE) for each in local)):
         finding = plain_finding(url)
         assert finding is not None
         assert finding.mark is mark
