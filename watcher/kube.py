@@ -24,6 +24,7 @@ import aiohttp
 from aiohttp.connector import AddrInfoType
 
 from common.clock import Clock
+from common.service_account import SERVICE_ACCOUNT_DIR
 from watcher.kube_errors import (
     Forbidden,
     Gone,
@@ -48,9 +49,6 @@ from kubernetes.aio.config import ConfigException, kube_config, load_kube_config
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: E402
 
 __all__ = ["KubeClient", "translate"]
-
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its token and the cluster's CA."""
 
 _GOOD: Final = (200, 201, 204)
 """201 is what was posted, 204 the log of a pod without a node."""
@@ -102,7 +100,7 @@ class KubeClient:
     """Requests to one API server. `kubeconfig` "" = KUBECONFIG, the pod's service account, else ~/.kube/config."""
 
     def __init__(
-        self, kubeconfig: str, *, clock: Clock, request_timeout_s: float, service_account: Path = SERVICE_ACCOUNT
+        self, kubeconfig: str, *, clock: Clock, request_timeout_s: float, service_account: Path = SERVICE_ACCOUNT_DIR
     ) -> None:
         self._kubeconfig = kubeconfig
         self._service_account = service_account

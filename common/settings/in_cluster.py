@@ -8,13 +8,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from common.service_account import SERVICE_ACCOUNT_DIR
 from common.settings.base import PrefixSettings
 from common.settings.declare import Group, ProgramSettings, Setting
 from common.settings.values import ExistingDirectory, ExpandedPath, SecretName
 
 __all__ = ["IN_CLUSTER", "KeySettings", "ValkeySettings"]
-
-_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ValkeySettings(PrefixSettings):
@@ -103,9 +102,9 @@ class KeySettings(ProgramSettings):
             group=Group.CLUSTER,
             meaning="Directory with the service account's token, namespace and ca.crt.",
             why="Where Kubernetes mounts it into a pod.",
-            example="/var/run/secrets/kubernetes.io/serviceaccount",
+            example=str(SERVICE_ACCOUNT_DIR),
         ),
-    ] = Field(default=_SERVICE_ACCOUNT, validate_default=True)
+    ] = Field(default=SERVICE_ACCOUNT_DIR, validate_default=True)
 
 
 IN_CLUSTER: Final[Mapping[str, type[ProgramSettings]]] = {"valkey": ValkeySettings, "make-keys": KeySettings}

@@ -190,7 +190,7 @@ async def test_another_authority_is_refused_until_the_kubeconfig_names_it(
 
 @pytest.fixture
 def account(tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that a pod finds at `SERVICE_ACCOUNT`, with the token `first`."""
+    """The folder that a pod finds at `SERVICE_ACCOUNT_DIR`, with the token `first`."""
     folder = tmp_path / "serviceaccount"
     folder.mkdir()
     (folder / "token").write_text("first")
