@@ -40,6 +40,7 @@ from common.telemetry.logging import configure_logging, wants_json
 from common.telemetry.metrics import WatcherMetrics
 from common.telemetry.process import own_registry
 from watcher.absence import Absences
+from watcher.cancelling import end
 from watcher.candidates import candidates_of, share
 from watcher.crash_logs import crash_logs
 from watcher.departed import Departed
@@ -199,9 +200,7 @@ class Watcher:
         """Write down what was read, then let the other watchers go on from there."""
         if self._parts is None or self._territories is None or self._sharing is None or self._sharing_task is None:
             return
-        while not self._sharing_task.done():  # a library below may lose a cancellation
-            self._sharing_task.cancel()
-            await asyncio.wait((self._sharing_task,), timeout=CANCELLED_WITHIN_S)
+        await end(self._sharing_task)
         try:
             async with asyncio.timeout(FLUSH_S):
                 await self._territories.stop()  # somebody may be changing them, and wait for Redis

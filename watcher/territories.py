@@ -25,6 +25,7 @@ import structlog
 from common.crypto import TokenVault, WrongTokenKey
 from common.ids import AgentId, Unit
 from common.store.errors import StoreError, StoreUnavailable
+from watcher.cancelling import end
 from watcher.directory import ANY_NAMESPACE, Place
 from watcher.domain import Named, Slots
 from watcher.intake import Start
@@ -35,7 +36,6 @@ from watcher.territory import Parts, Territory
 __all__ = ["Territories"]
 
 LOAD_AGAIN_S: Final = 1.0
-CANCEL_AGAIN_S: Final = 0.5
 
 
 class _Held:
@@ -258,14 +258,9 @@ def _unnamed(text: str, namespace: str) -> str:
 
 
 async def _end(held: _Held) -> None:
-    """Cancel until it has ended: a library below may lose one cancellation, and the reading would go on for ever."""
-    if held.task is None:
-        return
-    held.task.cancel()
-    while not held.task.done():
-        await asyncio.wait((held.task,), timeout=CANCEL_AGAIN_S)
-        held.task.cancel()
-        held.territory.interrupt()
+    """Read it no more."""
+    if held.task is not None:
+        await end(held.task, again=held.territory.interrupt)
 
 
 def _nothing_else() -> None:

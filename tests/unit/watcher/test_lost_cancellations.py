@@ -10,7 +10,7 @@ import pytest
 from common.ids import Unit
 from common.store.ledger import Ledger
 from tests.unit.watcher.rig import Rig, until
-from watcher import territories
+from watcher import cancelling
 from watcher.lines import Oversized
 from watcher.publisher import Publisher
 from watcher.selectors import parse_fields, parse_labels
@@ -51,7 +51,7 @@ class Memory:
 
 @pytest.mark.timeout(20)
 async def test_a_unit_is_lost_though_a_cancellation_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(territories, "CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(cancelling, "CANCEL_AGAIN_S", 0.01)
     rig, api = Rig(), Deaf()
     parts = Parts(
         api=api,
@@ -80,3 +80,39 @@ async def test_a_unit_is_lost_though_a_cancellation_is(monkeypatch: pytest.Monke
         await held.lose([UNIT])
     assert held.trouble == ""
     assert rig.outbox.forgotten == {UNIT}
+
+
+async def test_a_task_ends_that_hears_only_the_third_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "CANCEL_AGAIN_S", 0.01)
+    heard: list[str] = []
+
+    async def deaf() -> None:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                heard.append("lost")
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            await cancelling.end(task, again=lambda: heard.append("again"))
+        assert task.cancelled()
+    finally:
+        while not task.done():  # else the event loop would wait for it
+            task.cancel()
+            await asyncio.sleep(0)
+    assert heard == ["lost", "again", "lost", "again"]
+
+
+async def test_a_task_that_has_ended_is_left_as_it_is() -> None:
+    async def fails() -> None:
+        raise LookupError
+
+    task = asyncio.create_task(fails())
+    await asyncio.wait((task,))
+    await cancelling.end(task)
+    with pytest.raises(LookupError):
+        await task
