@@ -120,8 +120,9 @@ class Findings(msgspec.Struct):
     """Requests that took effect and of which their sender, or Redis, could not know it for certain."""
     disordered: list[str] = []
     after_lag: list[str] = []
-    """The same, where Redis lost what one watcher had told while another one took its place, or that a record had been
-    dropped: nobody can know of it."""
+    """The same, where Redis lost what one watcher had told while another one took its place: neither can know of it."""
+    after_drop: list[str] = []
+    """The same, where Redis lost that a record had been dropped: it is told after all."""
     unreasoned: list[str] = []
     """Dropped in Redis, but under no reason in any metric."""
     foreign: list[str] = []
@@ -287,7 +288,6 @@ def _disturbed(record: Record, owner: str, from_s: float, to_s: float) -> bool:
 
 def _check_order(record: Record, found: Findings) -> None:
     said = {each.key: each for each in record.said}
-    forgotten = sum(record.reasons.values()) - sum(record.drops.values())
     for token, lines in record.logs.items():
         latest: dict[str, Said] = {}
         newest: dict[str, int] = {}
@@ -313,16 +313,18 @@ def _check_order(record: Record, found: Findings) -> None:
                 late or (not before.what.startswith("created") and told.version < before.version)
             ):
                 told_after = f"{told.what} ×{told.count} after {before.what} ×{before.count} ({told.pod})"
-                lags = _lags_before(record, token, key)
-                if any(_changed_hands(record, lag) for lag in lags):
-                    found.after_lag.append(told_after)
-                elif lags and forgotten > 0:
-                    forgotten -= 1  # it had been dropped in its turn, and Redis knows nothing of it any more
-                    found.after_lag.append(told_after)
-                else:
-                    found.disordered.append(told_after)
+                _told_late(record, found, token, key).append(told_after)
             if before is None or late or told.version > before.version or before.what.startswith("created"):
                 latest[told.pod] = told
+
+
+def _told_late(record: Record, found: Findings, token: str, key: Key) -> list[str]:
+    """Where it belongs that `key` was told behind something newer."""
+    lags = _lags_before(record, token, key)
+    if any(_changed_hands(record, lag) for lag in lags):
+        return found.after_lag
+    forgotten = sum(record.reasons.values()) - sum(record.drops.values())
+    return found.after_drop if lags and len(found.after_drop) < forgotten else found.disordered
 
 
 def _lags_before(record: Record, token: str, key: Key) -> list[Disturbance]:

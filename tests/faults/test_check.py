@@ -134,7 +134,7 @@ def test_disorder_is_excused_where_redis_lost_that_the_record_had_been_dropped(
 ) -> None:
     late = request(CREATED, *reversed(LINES[1:3]), LINES[3])
     found = judged(late, disturbances=[lag], drops=drops, reasons={"body_too_large": 1})
-    assert (len(found.after_lag), len(found.disordered)) == ((1, 0) if excused else (0, 1))
+    assert (len(found.after_drop), len(found.disordered)) == ((1, 0) if excused else (0, 1))
     twice = judged(request(LINES[2], LINES[1], CREATED), disturbances=[lag], reasons={"body_too_large": 1})
     assert len(twice.disordered) >= 1, "one drop explains one late line"
 

@@ -358,7 +358,7 @@ class World:
             lost=len(findings.lost),
             repeated=findings.repeated,
             ambiguous=findings.ambiguous,
-            disordered=len(findings.disordered) + len(findings.after_lag),
+            disordered=len(findings.disordered) + len(findings.after_lag) + len(findings.after_drop),
             unseen=findings.unseen,
             unread=findings.unread,
             drops={word: count for word, count in drops.items() if count},
