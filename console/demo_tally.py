@@ -18,6 +18,7 @@ from typing import Any, Final, assert_never
 from common.record import Level
 from common.wording.table import Subject, Wording
 from console.demo_status import OWN_MARKS, is_in_status, status_facts
+from console.demo_tries import Tries
 from console.doubles.coder_state import StoredLog
 from console.doubles.kube_control import Delete, Put, Step, Write
 
@@ -44,7 +45,7 @@ class Fact:
     at_unix_ns: int
     """When the Kubernetes double wrote it."""
     event: str = ""
-    """UID of the event, or what in a status is counted; "" if nothing is."""
+    """UID of the event, of what it is one more try, or what in a status is counted; "" if nothing is."""
     count: int = 1
     """How often the event had happened by then."""
     hidden: bool = False
@@ -96,12 +97,13 @@ def played_facts(script: Sequence[Step], writes: Iterable[Write], wording: Wordi
     """The facts in `script` that the double has written so far, in that order. `writes` may be about more."""
     written = _Writes(writes)
     told: set[tuple[str, str, int]] = set()
+    tries = Tries()
     facts = []
     for step in sorted(script, key=lambda step: step.at_s):
         at_unix_ns = written.next(step.write)
         if at_unix_ns is None:
             continue
-        for about, text, event, count in _facts_in(step.write):
+        for about, text, event, count in _facts_in(step.write, tries):
             if (about, event, count) not in told:
                 told.add((about, event, count))
                 hidden = _is_hidden(step.write, wording)
@@ -160,12 +162,13 @@ def _shown_count(output: str) -> int:
     return int(shown[1]) if shown else 1
 
 
-def _facts_in(write: Put | Delete) -> Iterator[tuple[str, str, str, int]]:
+def _facts_in(write: Put | Delete, tries: Tries) -> Iterator[tuple[str, str, str, int]]:
     """What it is about, the text, and what is counted with its count."""
     match write:
         case Put("events", event):
             if event["involvedObject"]["kind"] in _TOLD_OF and not is_in_status(event):
-                yield "", event["message"], event["metadata"]["uid"], _count(event)
+                said = tries.count(event, _count(event))
+                yield "", *(said or (event["message"], event["metadata"]["uid"], _count(event)))
         case Put(resource, value) if resource in _BORN:
             yield f"born {value['metadata']['uid']}", _BORN[resource].format(value["metadata"]["name"]), "", 1
             if resource == "pods":

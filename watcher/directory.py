@@ -19,6 +19,7 @@ from common.ids import AgentId, Uid
 from common.store.model import Card
 from watcher.neighbours import Neighbours, Tie
 from watcher.pulls import Pull
+from watcher.series import UNTRIED, Tried
 from watcher.sought import Sought
 
 __all__ = ["ANY_NAMESPACE", "UNREADABLE", "Directory", "Known", "Place", "Seat"]
@@ -77,6 +78,8 @@ class Known(Struct, frozen=True):
     """What Events said of its images, as long as its start is to be told; one for each container."""
     begun: bool = False
     """Its start was told, or is not to be."""
+    tries: Tried = UNTRIED
+    """How often a ReplicaSet could not make a pod."""
 
     @property
     def readable_seats(self) -> tuple[Seat, ...]:

@@ -19,7 +19,6 @@ from common.ids import Uid
 from common.record import Aspect
 from watcher.facts import Fact
 from watcher.objects import Event
-from watcher.records import event_time_ms
 from watcher.sightings import Sighting
 from watcher.status import pod_end
 from watcher.versions import oldest
@@ -48,7 +47,7 @@ class Evicted(Struct, frozen=True):
     def fact(self) -> Fact:
         """What the status would have told."""
         event = self.event
-        return pod_end(event.about, event.namespace, _EVICTED, event.message or "", at_ms=event_time_ms(event))
+        return pod_end(event.about, event.namespace, _EVICTED, event.message or "", at_ms=event.at_ms)
 
 
 def is_eviction(event: Event) -> bool:

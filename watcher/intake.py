@@ -147,12 +147,12 @@ class EventSink(_Sink):
     def _tell_listed(self) -> None:
         """What was missed, in order of time; a list comes in order of names."""
         listed, self._listed = self._listed, []
-        listed.sort(key=event_order)
-        for event in listed:
-            unit = self._domain.unit_of(event.metadata.namespace)
-            if unit is not None:
-                shown = self._floors.shows(unit, event.metadata.resource_version)
-                self._router.route(event, self.scope, history=not shown, before="")
+        units = ((event, self._domain.unit_of(event.metadata.namespace)) for event in sorted(listed, key=event_order))
+        ours = [(event, unit) for event, unit in units if unit is not None]
+        self._router.foresee(event for event, _ in ours)
+        for event, unit in ours:
+            shown = self._floors.shows(unit, event.metadata.resource_version)
+            self._router.route(event, self.scope, history=not shown, before="")
 
 
 class ObjectSink(_Sink):

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from watcher.pod_status import PodStatus
 from watcher.specs import PodSpec, PodTemplate
+from watcher.versions import unix_ms
 
 __all__ = [
     "Bookmark",
@@ -152,6 +153,22 @@ class Event(Struct, frozen=True, rename="camel"):
         """How often it has happened so far."""
         count = self.series.count if self.series is not None else self.count
         return max(1, count or 1)
+
+    @property
+    def version(self) -> int:
+        """Which telling of its topic this is: later ones are higher."""
+        return self.times
+
+    @property
+    def since_ms(self) -> int:
+        """Unix time of the first occurrence, 0 if unknown."""
+        return unix_ms(self.first_timestamp or self.event_time or self.metadata.creation_timestamp)
+
+    @property
+    def at_ms(self) -> int:
+        """Unix time of the latest occurrence, 0 if unknown."""
+        last = self.series.last_observed_time if self.series is not None else None
+        return unix_ms(last or self.last_timestamp or self.event_time or self.metadata.creation_timestamp)
 
 
 class Namespace(Struct, frozen=True):

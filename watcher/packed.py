@@ -18,6 +18,7 @@ from watcher.directory import Known, Seat
 from watcher.mounts import Kind
 from watcher.neighbours import Tie
 from watcher.pulls import Pull
+from watcher.series import UNTRIED, Tried
 from watcher.sought import Key, Sought
 
 __all__ = ["Unpacked", "pack", "unpack"]
@@ -54,6 +55,7 @@ class _Known(Struct, frozen=True, array_like=True):
     ties: tuple[Tie, ...] = ()
     pulls: tuple[Pull, ...] = ()
     begun: bool | None = None
+    tries: Tried = UNTRIED
 
 
 class _More(Struct, frozen=True, array_like=True):
@@ -118,6 +120,7 @@ def pack(known: Known, vault: TokenVault) -> bytes:
         known.ties,
         known.pulls,
         known.begun,
+        known.tries,
     )
     return _encoder.encode(_Packed(_VERSION, packed))
 
@@ -164,6 +167,7 @@ def _known(read: _Known, more: _More) -> Known:
         read.pulls,
         # An older program told no starts: nobody waits for that of a pod whose containers run already.
         read.settled if read.begun is None else read.begun,
+        read.tries,
     )
 
 

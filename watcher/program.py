@@ -259,7 +259,7 @@ class Watcher:
         sources.on_answer = registrar.source_answered
         unmade = Unmade(api, relay, sources, lambda: registrar.vault, self._labels, metrics, clock, random)
         relay.on_unmade = unmade.ask
-        router.starts.keep = registrar.keep
+        router.starts.keep = router.tries.keep = registrar.keep
         absences = Absences(api, directory, random, on_gone=lambda uid: registrar.gone(uid, int(clock.unix_s() * 1000)))
         parts = Parts(
             api=api,

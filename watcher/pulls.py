@@ -16,7 +16,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from watcher.objects import Event
-from watcher.versions import unix_ms
 
 __all__ = ["CONTAINERS_MAX", "Pull", "merged", "pull_in"]
 
@@ -61,7 +60,7 @@ def pull_in(event: Event) -> Pull | None:
     if event.reason not in ("Pulling", "Pulled") or event.component != _KUBELET:
         return None
     container = _CONTAINER.fullmatch(event.involved_object.field_path or "")
-    at_ms = unix_ms(event.first_timestamp or event.event_time or event.metadata.creation_timestamp)
+    at_ms = event.since_ms
     if container is None or not at_ms:
         return None
     if event.reason == "Pulling":

@@ -18,14 +18,13 @@ from common.record import RECORD_VERSION, STATUS_VERSION, Aspect, Level, LogReco
 from watcher.directory import Known
 from watcher.facts import Fact
 from watcher.objects import Event
-from watcher.versions import order_key, unix_ms
+from watcher.versions import order_key
 
 __all__ = [
     "MESSAGE_MAX_BYTES",
     "deleted",
     "event_order",
     "event_record",
-    "event_time_ms",
     "fact_record",
     "first_fact",
     "last_words",
@@ -53,21 +52,19 @@ def neighbour_record(event: Event) -> LogRecord:
 
 def _event_record(event: Event, about: ObjectRef) -> LogRecord:
     container = _CONTAINER.fullmatch(event.involved_object.field_path or "")
-    count = event.times
-    first_at_ms = unix_ms(event.first_timestamp or event.event_time or event.metadata.creation_timestamp)
     return LogRecord(
         v=RECORD_VERSION,
         origin=Origin.EVENT,
         object=about,
-        identity=event.metadata.uid,
-        version=count,
+        identity=event.topic,
+        version=event.version,
         reason=event.reason or "",
         message=_capped(event.message or ""),
         level=Level.WARN if event.type == "Warning" else Level.DEBUG,
         type=event.type or "",
-        count=count,
-        first_at_ms=first_at_ms,
-        last_at_ms=event_time_ms(event),
+        count=event.times,
+        first_at_ms=event.since_ms,
+        last_at_ms=event.at_ms,
         component=event.component,
         container=container[1] if container else "",
     )
@@ -78,13 +75,7 @@ def event_order(event: Event) -> tuple[int, int]:
 
     The time by the second: most Events tell no more of it, and next to them the few that do would come late.
     """
-    return event_time_ms(event) // 1_000, order_key(event.metadata.resource_version)
-
-
-def event_time_ms(event: Event) -> int:
-    """Unix time of the latest occurrence, 0 if unknown."""
-    last = event.series.last_observed_time if event.series is not None else None
-    return unix_ms(last or event.last_timestamp or event.event_time or event.metadata.creation_timestamp)
+    return event.at_ms // 1_000, order_key(event.metadata.resource_version)
 
 
 def fact_record(fact: Fact, known: Known) -> LogRecord:

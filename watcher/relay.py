@@ -19,7 +19,7 @@ from watcher.lingering import LINGER_MAX_S, LINGER_S, Lingering, Lingers
 from watcher.neighbours import MAKERS, NODE, Tie
 from watcher.objects import Event
 from watcher.publisher import Publisher
-from watcher.records import event_time_ms, neighbour_record
+from watcher.records import neighbour_record
 from watcher.telling import entries
 
 __all__ = ["Relay"]
@@ -150,7 +150,7 @@ def _concerns(event: Event, known: Known, *, history: bool) -> bool:
     """Whether `event`, about a neighbour of `known`, is for its agents."""
     if not known.seats or (history and not known.told):
         return False
-    at_ms = event_time_ms(event)
+    at_ms = event.at_ms
     early_s = 0.0 if event.involved_object.kind == NODE else LINGER_S  # a pod comes to a node, not a node to a pod
     return at_ms == 0 or at_ms >= known.created_at_ms - int(early_s * 1000)
 

@@ -35,6 +35,7 @@ from watcher.starts import Ended, Starts
 from watcher.superseded import told_by_status
 from watcher.telling import tell
 from watcher.timeline import start_fact
+from watcher.tries import Tries
 from watcher.versions import oldest
 from watcher.words import Words
 
@@ -68,6 +69,7 @@ class Router:
         self.starts: Final = Starts(directory)
         self.leaving: Final = Leaving(directory)
         """Filled by whoever hears of ends."""
+        self.tries: Final = Tries(directory)
         self._publisher = publisher
         self._clock = clock
         self._start_times = StartTimes(metrics)
@@ -77,6 +79,10 @@ class Router:
         self._folded = metrics.records.labels("folded")
         self._unfolded = metrics.records.labels("fold_overflow")
         self._superseded = metrics.records.labels("told_by_status")
+
+    def foresee(self, listed: Iterable[Event]) -> None:
+        """All that a list holds, before any of it is routed."""
+        self.tries.foresee(listed)
 
     def route(self, event: Event, scope: str, *, history: bool, before: str) -> None:
         """`history`: it was there before we first came. `before`: the scope's position before this event, "" in a list.
@@ -109,14 +115,14 @@ class Router:
 
     def route_beside(self, event: Event, scope: str, *, history: bool, before: str) -> None:
         """As `route`, for an Event about what may stand beside somebody."""
-        tie = tie_of(event)
-        if tie is None:
+        tie, told = tie_of(event), self.tries.take(event)
+        if tie is None or told is None:
             return
         now_s = self._clock.monotonic_s()
-        self._relay.keep(Lingers(scope, event, tie, history, before, now_s))
-        if self._relay.is_heard(event, tie, history=history):
-            for told in self._repeats.take(event, scope, before, now_s):
-                self._tell_one(told, history=history and told is event)
+        self._relay.keep(Lingers(scope, told, tie, history, before, now_s))
+        if self._relay.is_heard(told, tie, history=history):
+            for each in self._repeats.take(told, scope, before, now_s):
+                self._tell_one(each, history=history and each is told)
 
     def look(self, seen: Sighting, scope: str, *, history: bool, before: str) -> None:
         """Tell what the status of an object says that was not told before. Arguments as those of `route`."""
@@ -149,12 +155,13 @@ class Router:
         self._parking.mark_heard(uid)
         newest: dict[str, Parked] = {}
         for parked in waiting:
-            event = parked.event
+            if (event := self._as_told(parked.event)) is None:
+                continue
             before = newest.get(event.topic)
             if before is not None and event.times <= before.event.times:
                 continue  # delivered again: it happened where it stands
             newest.pop(event.topic, None)  # each has the place of its last coming
-            newest[event.topic] = parked
+            newest[event.topic] = replace(parked, event=event)
         if not stays:
             self._folded.inc(len(waiting) - len(newest))
         heard = [each.event for each in newest.values() if self._is_heard(each)]
@@ -239,10 +246,17 @@ class Router:
         uid = Uid(event.about)
         known = self._directory.find(uid, event.namespace)
         heard = known is not None and _hears(known, history=history)
+        if (told := self._as_told(event)) is None:
+            self._folded.inc()
+            return
         if heard:
-            self._tell(self._repeats.take(event, scope, before, self._clock.monotonic_s()))
+            self._tell(self._repeats.take(told, scope, before, self._clock.monotonic_s()))
         if uid in self._directory.awaiting:
             self._park(Parked(scope, event, history, before, self._clock.monotonic_s(), heard))
+
+    def _as_told(self, event: Telling) -> Telling | None:
+        """What is said of `event`; None if another says it, too."""
+        return self.tries.take(event) if isinstance(event, Event) else event
 
     def _hear(self, event: Event) -> None:
         if event.involved_object.kind == POD:

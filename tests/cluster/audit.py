@@ -3,6 +3,7 @@
 A «telling» is one thing to be told to one agent: an Event with one of its counts, or that a pod or ReplicaSet came or
 went. A count is told, too, if a later count of the same Event was: repeats may be folded. An Event that the table of
 wordings hides is none, nor is one that the status of its pod tells; a line that tells it all the same is unexplained.
+Events of tries to make a pod, which differ in the name that it would have had, are counts of one Event.
 
 Of the statuses the audit reads, with eyes of its own, what the fleet's pods have in theirs: a crash, which stays there
 and must be told, and what may be over before anybody reads it: an end with the pod, a pause, the wait for a node, and
@@ -10,7 +11,7 @@ that the pod is ready for the first time.
 """
 
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -27,6 +28,7 @@ CAME: Final = {"Pod": "🐳 Created pod: {}", "ReplicaSet": "🐳 Queued pod fro
 WENT: Final = {"Pod": "🗑️ Deleted pod: {}", "ReplicaSet": "🗑️ Deleted ReplicaSet: {}"}
 WORDING: Final = shipped_wording()
 STATUS_MARKS: Final = ("💥", "🏁", "⏳", "⏱️")
+COMBINED: Final = "(combined from similar events): "
 TOLD_BY_STATUS: Final = frozenset((("FailedScheduling", "default-scheduler"), ("BackOff", "kubelet")))
 HINTS: Final = ("💡", "🔧")
 """Begin lines of advice, which tell nothing of their own."""
@@ -39,7 +41,7 @@ class Telling(msgspec.Struct, frozen=True):
     """Of the agent that it is for."""
     object_uid: str
     event_uid: str
-    """Empty for a coming or a going."""
+    """Empty for a coming or a going; of tries what all of them say."""
     order: int
     """Resource version of an Event, 0 for a coming: among the tellings about one object. -1: it has no order."""
     count: int
@@ -120,6 +122,7 @@ def _lives(rows: Sequence[Row], owner_of: Callable[[Object], str]) -> Iterator[T
 
 def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator[Telling]:
     seen = set()
+    tries = _Tries()
     for row in rows:
         event = row.object
         if event["kind"] != "Event" or row.type == "DELETED" or not (token := hearer_of(event["involvedObject"])):
@@ -128,6 +131,7 @@ def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator
         uid = event["metadata"]["uid"]
         if (uid, count) not in seen and not _is_told_by_status(event) and not _is_hidden(event):
             seen.add((uid, count))
+            uid, message, count = tries.counted(event, count)
             yield Telling(
                 token=token,
                 object_uid=event["involvedObject"]["uid"],
@@ -135,9 +139,29 @@ def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator
                 order=int(event["metadata"]["resourceVersion"]),
                 count=count,
                 level="warn" if event["type"] == "Warning" else "debug",
-                message=event["message"],
+                message=message,
                 at_ns=row.at_ns,
             )
+
+
+class _Tries:
+    """How often each owner had tried in vain to make a pod, for the same reason."""
+
+    def __init__(self) -> None:
+        self._alike: Counter[str] = Counter()
+        self._times: Counter[str] = Counter()
+
+    def counted(self, event: Object, count: int) -> tuple[str, str, int]:
+        """What is counted, the message and the count of `event`, be it a try or not."""
+        uid, message, owner = event["metadata"]["uid"], event["message"], event["involvedObject"]
+        text = message.removeprefix(COMBINED)
+        alike = re.sub(rf"\b{re.escape(owner['name'])}-[a-z0-9]{{5}}\b", "…", text)
+        if event["reason"] != "FailedCreate" or alike == text:
+            return uid, message, count
+        alike = f"{owner['uid']} {alike}"
+        self._alike[alike] += count - self._times[uid]
+        self._times[uid] = count
+        return alike, text, self._alike[alike]
 
 
 def _statuses(rows: Sequence[Row], owner_of: Callable[[Object], str]) -> Iterator[Telling]:

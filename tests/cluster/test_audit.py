@@ -74,9 +74,38 @@ def test_an_event_that_the_table_hides_is_none_to_tell() -> None:
     replica_set: dict[str, Any] = {"kind": "ReplicaSet", "metadata": {"uid": "rs", "name": "web-1"}, "status": {}}
     hidden: dict[str, Any] = {
         "kind": "Event", "metadata": {"uid": "e", "resourceVersion": "2"}, "type": "Normal",
-        "involvedObject": {"kind": "ReplicaSet", "uid": "rs"}, "reason": "SuccessfulCreate",
+        "involvedObject": {"kind": "ReplicaSet", "name": "web-1", "uid": "rs"}, "reason": "SuccessfulCreate",
         "message": "Created pod: web-1-abcde",
     }  # fmt: skip
-    told = hidden | {"metadata": {"uid": "f", "resourceVersion": "3"}, "reason": "FailedCreate", "type": "Warning"}
+    told = hidden | {
+        "metadata": {"uid": "f", "resourceVersion": "3"}, "type": "Warning", "reason": "FailedCreate",
+        "message": "Error creating: no reason given",
+    }  # fmt: skip
     rows = [Row(0, "ADDED", value) for value in (replica_set, hidden, told)]
     assert [each.event_uid for each in tellings_of(rows, lambda _: "a")] == ["", "f"]
+
+
+def test_tries_to_make_a_pod_are_counts_of_what_they_have_in_common() -> None:
+    replica_set: dict[str, Any] = {"kind": "ReplicaSet", "metadata": {"uid": "rs", "name": "web-1"}, "status": {}}
+
+    def failed(uid: str, version: int, message: str, count: int = 1) -> dict[str, Any]:
+        return {
+            "kind": "Event", "metadata": {"uid": uid, "resourceVersion": str(version)}, "type": "Warning",
+            "involvedObject": {"kind": "ReplicaSet", "name": "web-1", "uid": "rs"}, "reason": "FailedCreate",
+            "message": f"{message} is forbidden", "count": count,
+        }  # fmt: skip
+
+    events = [
+        failed("e", 2, 'pods "web-1-abcde"'),
+        failed("f", 3, 'pods "web-1-fghij"'),
+        failed("g", 4, "all"),
+        failed("h", 5, '(combined from similar events): pods "web-1-klmno"', 3),
+        failed("h", 6, '(combined from similar events): pods "web-1-pqrst"', 4),
+    ]
+    told = tellings_of([Row(0, "ADDED", value) for value in (replica_set, *events)], lambda _: "a")[1:]
+    assert [(each.count, each.message.partition(" is")[0][-6:-1]) for each in told] == [
+        (1, "abcde"), (2, "fghij"), (1, "al"), (5, "klmno"), (6, "pqrst"),
+    ]  # fmt: skip
+    assert len({each.event_uid for each in told}) == 2
+    found = compare(told, {"a": [line('FailedCreate: pods "web-1-pqrst" is forbidden ×6 over 9s', level="warn")]})
+    assert ([each.message for each in found.lost], found.folded) == (["all is forbidden"], 3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -17,9 +18,16 @@ from console.doubles.kube_resources import Target
 from console.doubles.server import Reply
 from tests.faults.check import Listed, Pod, Said
 from tests.faults.compressed import now_s
-from tests.faults.plan import POISON, DeletePod, Plan, PutEvent, PutPod, PutSecret
+from tests.faults.plan import POISON, DeletePod, Plan, PutEvent, PutPod, PutReplicaSet, PutSecret, PutTry, Workspace
 
 __all__ = ["Cluster", "RecordingKube"]
+
+
+SINGLE_TRIES: Final = 9
+"""So many tries have Events of their own; one stands for those that follow (client-go)."""
+TRIES: Final = 900
+"""From here on events of a workspace are tries, one number for each cause."""
+_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class RecordingKube(KubeDouble):
@@ -49,8 +57,9 @@ class Cluster:
         self._uids: dict[str, str] = {}
         self._first_at: dict[str, str] = {}
         self._newest: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._tries: Counter[str] = Counter()
 
-    def act(self, act: PutPod | DeletePod | PutEvent | PutSecret) -> None:
+    def act(self, act: PutPod | DeletePod | PutEvent | PutReplicaSet | PutTry | PutSecret) -> None:
         match act:
             case PutSecret(index):
                 about = self._plan.workspaces[index]
@@ -63,6 +72,10 @@ class Cluster:
                 self._delete_pod(act)
             case PutEvent():
                 self._put_event(act)
+            case PutReplicaSet():
+                self._put_replica_set(act)
+            case PutTry():
+                self._put_try(act)
 
     def repeat(self, index: int) -> None:
         """Deliver once more what was written some time ago."""
@@ -73,12 +86,9 @@ class Cluster:
 
     def _put_pod(self, act: PutPod) -> None:
         about, name = self._plan.workspaces[act.workspace], _pod(act.workspace, act.number)
-        source: dict[str, Any] = {"value": about.token}
-        if about.by_secret:
-            source = {"valueFrom": {"secretKeyRef": {"name": f"w{act.workspace}", "key": "token"}}}
         value = {
             "metadata": {"name": name, "namespace": about.namespace, "uid": self._uid(name)},
-            "spec": {"containers": [{"name": "main", "env": [{"name": "CODER_AGENT_TOKEN", **source}]}]},
+            "spec": _pod_spec(act.workspace, about),
             "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]},
         }
         version = self._put("pods", value)
@@ -112,6 +122,42 @@ class Cluster:
         version = self._put("events", value)
         self.said.append(Said(about.token, pod, mark, act.count, version, now_s()))
 
+    def _put_replica_set(self, act: PutReplicaSet) -> None:
+        about, name = self._plan.workspaces[act.workspace], _replica_set(act.workspace)
+        value = {
+            "metadata": {"name": name, "namespace": about.namespace, "uid": self._uid(name)},
+            "spec": {"replicas": 2, "template": {"spec": _pod_spec(act.workspace, about)}},
+            "status": {"replicas": 1},
+        }
+        self._put("replicasets", value)
+        self.pods[name] = Pod(about.token, now_s(), by_secret=about.by_secret, namespace=about.namespace)
+
+    def _put_try(self, act: PutTry) -> None:
+        """As client-go writes them: each pod has another name, and so each of the first tries is another Event."""
+        about, owner = self._plan.workspaces[act.workspace], _replica_set(act.workspace)
+        mark = f"w{act.workspace}e{TRIES + act.cause}"
+        self._tries[mark] += 1
+        combined = self._tries[mark] - SINGLE_TRIES
+        name = f"{mark}-combined" if combined > 0 else f"{mark}-{act.number}"
+        pod = f"{owner}-{''.join(_LETTERS[act.number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(5))}"
+        said = f'Error creating: pods "{pod}" is forbidden: {mark} forbids'
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        value = {
+            "metadata": {"name": name, "namespace": about.namespace, "uid": self._uid(name)},
+            "involvedObject": {
+                "kind": "ReplicaSet", "namespace": about.namespace, "name": owner, "uid": self._uid(owner),
+            },
+            "reason": "FailedCreate",
+            "message": f"(combined from similar events): {said}" if combined > 0 else said,
+            "type": "Warning",
+            "count": max(1, combined),
+            "firstTimestamp": self._first_at.setdefault(name, at),
+            "lastTimestamp": at,
+            "source": {"component": "replicaset-controller"},
+        }  # fmt: skip
+        version = self._put("events", value)
+        self.said.append(Said(about.token, owner, mark, self._tries[mark], version, now_s()))
+
     def _put(self, resource: str, value: dict[str, Any]) -> int:
         self._kube.apply(Put(resource, value))
         version = self._kube.writes()[-1].version
@@ -121,6 +167,17 @@ class Cluster:
 
     def _uid(self, name: str) -> str:
         return self._uids.setdefault(name, str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._plan.seed}/{name}")))
+
+
+def _pod_spec(index: int, about: Workspace) -> dict[str, Any]:
+    source: dict[str, Any] = {"value": about.token}
+    if about.by_secret:
+        source = {"valueFrom": {"secretKeyRef": {"name": f"w{index}", "key": "token"}}}
+    return {"containers": [{"name": "main", "env": [{"name": "CODER_AGENT_TOKEN", **source}]}]}
+
+
+def _replica_set(workspace: int) -> str:
+    return f"w{workspace}-rs"
 
 
 def _pod(workspace: int, number: int) -> str:

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 __all__ = ["ENDS_S", "HANGS_FROM_S", "POISON", "Act", "DeletePod", "Fault", "Kind", "MakeReady",
-           "Plan", "PutEvent", "PutPod", "PutSecret", "Step", "Workspace", "plan_of"]  # fmt: skip
+           "Plan", "PutEvent", "PutPod", "PutReplicaSet", "PutSecret", "PutTry", "Step", "Workspace",
+           "plan_of"]  # fmt: skip
 
 ENDS_S: Final = 28.0
 """The last fault has begun by then."""
@@ -106,6 +107,22 @@ class PutEvent(msgspec.Struct, frozen=True, tag=True):
     poisonous: bool = False
 
 
+class PutReplicaSet(msgspec.Struct, frozen=True, tag=True):
+    """Of a workspace that wants more pods than a quota allows."""
+
+    workspace: int
+
+
+class PutTry(msgspec.Struct, frozen=True, tag=True):
+    """Its controller could not make one."""
+
+    workspace: int
+    cause: int
+    """Of those that the quota gives."""
+    number: int
+    """Of all tries, from 1."""
+
+
 class PutSecret(msgspec.Struct, frozen=True, tag=True):
     workspace: int
 
@@ -116,7 +133,7 @@ class MakeReady(msgspec.Struct, frozen=True, tag=True):
     workspace: int
 
 
-Act = PutPod | DeletePod | PutEvent | PutSecret | MakeReady
+Act = PutPod | DeletePod | PutEvent | PutReplicaSet | PutTry | PutSecret | MakeReady
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -154,6 +171,9 @@ def plan_of(seed: int) -> Plan:
     faults = _faults(random) if hanging is None else _hanging(random, hanging)
     poisoned = {fault.target % len(workspaces) for fault in faults if fault.kind is Kind.CODER_POISON}
     steps = [step for index, each in enumerate(workspaces) for step in _story(random, index, each, index in poisoned)]
+    refused = Random(f"refused {seed}")  # of its own, so that all else stays as it is
+    if not hangs:  # whose lines are timed, each by itself
+        steps += [step for index in range(len(workspaces)) for step in _refused(refused, index)]
     return Plan(
         seed=seed,
         watchers=random.randint(2, 3),
@@ -224,6 +244,19 @@ def _story(random: Random, workspace: int, about: Workspace, poisoned: bool) -> 
         began_s, number = until_s + random.uniform(0.1, 2.0), number + 1
     if poisoned:
         steps.append(Step(random.uniform(8.0, 16.0), PutEvent(workspace, 0, event, 1, poisonous=True)))
+    return steps
+
+
+def _refused(random: Random, workspace: int) -> list[Step]:
+    """Every third workspace's ReplicaSet wants a pod more, and tries again and again, for one reason or the other."""
+    if random.random() < 2 / 3:
+        return []
+    at_s = random.uniform(0.5, 12.0)
+    steps = [Step(at_s, PutReplicaSet(workspace))]
+    at_s += random.uniform(-0.2, 0.2)  # the two watches may come in either order
+    for number in range(1, random.randint(6, 24)):
+        steps.append(Step(at_s, PutTry(workspace, random.choice((0, 0, 0, 1)), number)))
+        at_s += random.uniform(0.05, 1.5)
     return steps
 
 

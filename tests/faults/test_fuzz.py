@@ -64,7 +64,7 @@ from watcher.objects import (
     decode_watch,
 )
 from watcher.packed import Unpacked, pack, unpack
-from watcher.records import event_record, event_time_ms
+from watcher.records import event_record
 from watcher.selectors import parse_labels
 from watcher.sightings import sight
 from watcher.sought import Key, NoToken, Sought, SourceData, read_token, token_of
@@ -106,7 +106,7 @@ def _use(value: Pod | ReplicaSet | Event) -> None:
     """What intake does with it, as far as it is pure."""
     if isinstance(value, Event):
         known = Known("Pod", "ns", "pod", Uid("u"), 0, told=True)
-        assert isinstance(event_time_ms(value), int)
+        assert isinstance(value.at_ms, int)
         record = event_record(value, known)
         assert record.version >= 1
         assert isinstance(decode_record(encode_record(record)), LogRecord)

@@ -91,7 +91,7 @@ def is_overdue(record: LogRecord) -> bool:
 
 @pytest.mark.parametrize(
     "scenario",
-    ["crashloop-exit1", "oomkilled", "pull-notfound", "evicted-emptydir", "init-crashloop"],
+    ["crashloop-exit1", "oomkilled", "pull-notfound", "evicted-emptydir", "init-crashloop", "quota-exceeded"],
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

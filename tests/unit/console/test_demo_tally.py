@@ -208,3 +208,29 @@ def test_a_hint_is_no_fact_and_said_twice_it_is_a_repeat() -> None:
     hint = line("💡 Back-off means: wait.")
     assert tally([(facts, [hint, line("Back-off", 11)])]) == Tally(1, 2, 1, 0, 0, 0, 0, 10.0)
     assert tally([(facts, [line("Back-off", 11), hint, line(hint.output)])]).repeated == 1
+
+
+def a_try(name: str, pod: str, count: int = 1, *, combined: bool = False) -> Step:
+    value = event(name, f'{"(combined from similar events): " * combined}pods "{pod}" is forbidden', count)
+    value["involvedObject"] = {"kind": "ReplicaSet", "name": "rs", "uid": "uid-rs"}
+    return Step(0.0, Put("events", {**value, "reason": "FailedCreate"}))
+
+
+def test_tries_to_make_a_pod_are_counts_of_one_fact() -> None:
+    script = [
+        a_try("e1", "rs-abcde"),
+        a_try("e2", "rs-fghij"),
+        a_try("e3", "rs-klmno", 2, combined=True),
+        a_try("e3", "rs-pqrst", 3, combined=True),
+    ]
+    facts = played_facts(script, [written("events", name, 0) for name in ("e1", "e2", "e3", "e3")], WORDING)
+    assert [(fact.text, fact.count) for fact in facts] == [
+        ('pods "rs-abcde" is forbidden', 1),
+        ('pods "rs-fghij" is forbidden', 2),
+        ('pods "rs-klmno" is forbidden', 4),
+        ('pods "rs-pqrst" is forbidden', 5),
+    ]
+    first, newest = line(f"FailedCreate: {facts[0].text}"), line(f"FailedCreate: {facts[3].text} ×5 over 2s")
+    kept = tally([(facts, [first, newest])])
+    assert (kept.lost, kept.repeated, kept.folded) == (0, 0, 2)
+    assert tally([(facts, [first])]).complaints == tuple(f"lost: {fact.text}" for fact in facts[1:])

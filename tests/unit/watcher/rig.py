@@ -229,7 +229,7 @@ class Rig:
             on_ending=self.router.ending,
         )
         self.sources.on_answer = self.registrar.source_answered
-        self.router.starts.keep = self.registrar.keep
+        self.router.starts.keep = self.router.tries.keep = self.registrar.keep
         self.absences = Absences(self.api, self.directory, Random(1), on_gone=lambda uid: self.registrar.gone(uid, 77))
         labels = parse_labels(selector)
         self.unmade = Unmade(

@@ -31,10 +31,11 @@ def _shown(record: LogRecord) -> str:
     untimed = record.reason == "Deleted" or (record.details is not None and record.details.aspect in UNTIMED)
     times = "now" if untimed else f"{record.first_at_ms}..{record.last_at_ms}"
     message = record.message.replace("\n", "⏎")
+    counted = f" ×{record.count}" if record.origin is Origin.EVENT and record.count != record.version else ""
     source = record.component if record.details is None else _details(record.details)
     return (
         f"{record.level.value:5} {record.object.kind}/{record.object.name}{container} {record.reason} "
-        f"v{record.version} {times} {source}: {message}"
+        f"v{record.version}{counted} {times} {source}: {message}"
     ).rstrip(": ")
 
 

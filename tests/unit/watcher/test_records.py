@@ -10,7 +10,7 @@ from common.record import Level, Origin
 from tests.unit.watcher.rig import event
 from watcher.directory import Known
 from watcher.objects import Event
-from watcher.records import MESSAGE_MAX_BYTES, deleted, event_record, event_time_ms, first_fact
+from watcher.records import MESSAGE_MAX_BYTES, deleted, event_record, first_fact
 
 POD = Known("Pod", "ns", "p", Uid("u"), 5_000, told=True)
 T1, T2, T3, T4 = (f"2026-11-22T15:49:0{n}Z" for n in (1, 2, 3, 4))
@@ -32,7 +32,7 @@ def _event(**fields: Any) -> Event:
     ],
 )
 def test_the_time_of_an_event_is_the_first_that_kubernetes_gives(fields: dict[str, Any], ms: int) -> None:
-    assert event_time_ms(_event(**fields)) == ms
+    assert _event(**fields).at_ms == ms
 
 
 @pytest.mark.parametrize(
