@@ -60,8 +60,7 @@ class Cause(Struct, frozen=True, array_like=True):
     at_ms: int = 0
     """Likewise of the newest."""
     seen: tuple[tuple[str, int], ...] = ()
-    """The Event of the newest try and those that stand for several: UID and count, by which the next one is known to
-    be one more."""
+    """The Events that stand for several tries: UID and count, so that the next count is known to be one more."""
     rough: bool = False
     """Numbers and ids make no difference to it."""
 
@@ -107,8 +106,9 @@ def counted(tried: Tried, event: Event) -> Tried:
     more = event.times - dict(cause.seen).get(event.metadata.uid, 0)
     if more <= 0:
         return Tried(version, tried.causes)  # it was written again for another reason
-    goes_on = [each for each in cause.seen if each[0] != event.metadata.uid and each[1] > 1]
-    seen = (*goes_on[1 - SEEN_MAX :], (event.metadata.uid, event.times))
+    seen = tuple(each for each in cause.seen if each[0] != event.metadata.uid)
+    if event.times > 1 or (event.message or "").startswith(_COMBINED):
+        seen = (*seen[1 - SEEN_MAX :], (event.metadata.uid, event.times))
     cause = Cause(name, cause.count + more, version, cause.since_ms, at_ms, seen, cause.rough)
     others = [each for each in causes if each.name != name]
     alike = [each for each in others if each.rough == cause.rough]

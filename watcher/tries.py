@@ -51,8 +51,9 @@ class Tries:
 
     def _count(self, event: Event) -> Tried:
         known = self._directory.find(Uid(event.about), event.namespace)
-        if known is None and event.involved_object.kind not in BESIDE:
-            return UNTRIED  # it waits for its owner
+        waits = event.involved_object.kind not in BESIDE if known is None else bool(known.awaited and not known.seats)
+        if waits:
+            return UNTRIED  # with others that may have come before it, and are counted first
         is_live = known is not None and self._directory.get(known.uid) is known
         owner = event.namespace, event.about
         before = known.tries if known is not None else UNTRIED

@@ -1,5 +1,7 @@
 """From a real API server to a workspace's log, through the real programs: live, in order, each thing once."""
 
+import re
+
 from tests.cluster.api import KubeApi
 from tests.cluster.conftest import MakeNamespace, MakeWorkspace
 from tests.cluster.harness import Line, Programs, WorkspaceLog, eventually
@@ -87,6 +89,32 @@ async def test_a_quota_that_forbids_the_pod_is_told(
     assert line.level == "warn"
     assert line.text.startswith("FailedCreate: ")
     assert await kube.items("pods", namespace) == []
+
+
+async def test_tries_under_a_quota_are_few_lines_that_count_on_over_a_kill(
+    kube: KubeApi, namespace: str, workspace: WorkspaceLog, programs: Programs
+) -> None:
+    async def tried() -> int:
+        events = await kube.items("events", namespace)
+        return sum(each["count"] for each in events if each["reason"] == "FailedCreate")
+
+    async def told() -> list[int]:
+        lines = (re.search(r" ×(\d+)", line.text) for line in workspace.having("FailedCreate: "))
+        return [int(count[1]) if count else 1 for count in lines]
+
+    await enforce_quota(kube, namespace, pods="0")
+    watcher = await programs.start("--namespaces", namespace)
+    await kube.create("deployments", namespace, deployment("dev", container(workspace.token)))
+    before = await eventually(told, lambda counts: counts[-1:] >= [4], why="repeated tries")
+    await watcher.kill()
+    await programs.watcher("--namespaces", namespace)
+    number = await eventually(tried, lambda number: number >= 12, within_s=60.0, why="12 tries")  # it backs off
+    counts = await eventually(told, lambda counts: counts[-1] >= number, within_s=40.0, why="the count of them")
+    assert counts[: len(before)] == before
+    assert counts == sorted(set(counts))
+    assert counts[-1] <= await tried()
+    assert len(counts) <= 8, counts
+    assert len(workspace.having("combined from similar events")) == 0
 
 
 async def test_a_secret_that_comes_after_its_pod_still_makes_it_known(

@@ -87,7 +87,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "quota-exceeded",
-        until=("exceeded quota", "🔧"),
+        until=("exceeded quota", "limited: pods=0 ×", "🔧"),
         quota={"pods": "0"},
     ),
     Scenario(

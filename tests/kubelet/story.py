@@ -39,6 +39,7 @@ _VOICES: Final = (
     (Voice.KUBELET, re.compile("")),
 )
 _FOLLOWS: Final = re.compile("[💡🔧›]")
+_COUNT: Final = re.compile(r" ×(\d+)(?: over TIME)?$")
 _ALIKE: Final = (
     (re.compile(r"\bdev-[0-9a-f]{8,10}-[0-9a-z]{5}\b"), "dev-RS-POD"),
     (re.compile(r"\bdev-[0-9a-f]{8,10}\b"), "dev-RS"),
@@ -56,15 +57,21 @@ _ALIKE: Final = (
 def story(lines: Iterable[Line]) -> list[str]:
     """The log's text, level first, without what chance or the machine decides.
 
-    How often a controller tries to make a pod depends on the moment, and each try has a name for it and an Event:
-    of those only the first is taken.
+    How often a controller tries to make a pod depends on the moment: of what repeats so only the first line is taken,
+    as long as the counts of the others grow.
     """
-    tries: dict[str, str] = {}
+    tries: dict[str, int] = {}
     told = []
     for line in lines:
         alike = _alike(line.text)
-        if not alike.startswith(TRY) or tries.setdefault(alike, line.text) == line.text:
-            told.append(f"{line.level:5} {alike}")
+        if alike.startswith(TRY):
+            shown = _COUNT.search(alike)
+            alike, count = _COUNT.sub("", alike), int(shown[1]) if shown else 1
+            is_more = 0 < tries.get(alike, 0) < count
+            tries[alike] = count
+            if is_more:
+                continue
+        told.append(f"{line.level:5} {alike}")
     return told
 
 

@@ -38,7 +38,13 @@ def test_what_chance_decides_is_alike_and_all_else_is_kept() -> None:
     assert told("⏱️ Pod started in 9 s — volumes and network 8 s · image cached") != alike
 
 
-def test_of_tries_to_make_a_pod_the_first_is_taken_but_no_line_twice() -> None:
-    tries = [f'FailedCreate: Error creating: pods "dev-6b96966db5-{name}" is forbidden' for name in ("8nkvt", "w78zs")]
-    assert told(*tries) == told(tries[0])
-    assert told(tries[0], tries[0]) != told(tries[0])
+def a_try(name: str, count: str = "") -> str:
+    return f'FailedCreate: Error creating: pods "dev-6b96966db5-{name}" is forbidden{count}'
+
+
+def test_of_tries_to_make_a_pod_the_first_is_taken_as_long_as_they_are_counted() -> None:
+    first, second, eighth = a_try("8nkvt"), a_try("w78zs", " ×2"), a_try("bbbbb", " ×8 over 2s (at 10:00:00 UTC)")
+    assert told(first, second, eighth) == told(first) == told(second, eighth)
+    for wrong in ((first, a_try("w78zs")), (second, first), (second, eighth, second), (first, first)):
+        assert told(*wrong) != told(first)
+    assert len(told(first, "FailedCreate: another reason")) == 2

@@ -101,6 +101,19 @@ async def test_what_waited_for_its_replica_set_is_one_line() -> None:
     assert rig.outbox.said[3:] == ["ReplicaSet FailedCreate x7"]
 
 
+async def test_what_waited_for_its_replica_set_and_then_for_its_token_is_one_line_and_all_of_it() -> None:
+    rig = Rig()
+    late = replica_set()
+    late["spec"]["template"]["spec"]["containers"][0]["env"] = secret_env()
+    await follow(rig, a_try(1), a_try(2))
+    await rig.deliver("replicasets", "ADDED", late)
+    await follow(rig, a_try(3), a_try(3), a_try(4))
+    rig.registrar.source_answered(Uid("rs-1"), SECRET, data_of(TOKEN))
+    assert rig.outbox.said == ["ReplicaSet Queued", "ReplicaSet FailedCreate x4"]
+    await follow(rig, *map(a_try, range(5, 9)))
+    assert rig.outbox.said[2:] == ["ReplicaSet FailedCreate x8"]
+
+
 async def test_a_late_agent_hears_how_often_it_was_tried_though_another_has_heard_some() -> None:
     rig = Rig()
     both = replica_set()
@@ -266,7 +279,7 @@ class World:
         await self.writes(0, len(self.rigs[0].outbox.entries))
         outbox = self.rigs[0].outbox
         at = outbox.positions.get(SCOPE, "") if position else self.saved.position
-        self.saved = Saved(dict(outbox.objects.get(OBJECTS, {})), at)
+        self.saved = Saved(self.saved.objects | outbox.objects.get(OBJECTS, {}), at)
 
 
 STEPS = st.one_of(
