@@ -19,8 +19,8 @@ WATCHER_BUGS: Final = (
     Bug(
         "what a relist missed is told in order of names",
         "watcher/intake.py",
-        "listed.sort(key=event_order)",
-        "listed.sort(key=lambda event: event.metadata.uid)",
+        "sorted(listed, key=event_order)",
+        "sorted(listed, key=lambda event: event.metadata.uid)",
         watcher("intake"),
     ),
     Bug(
@@ -36,6 +36,27 @@ WATCHER_BUGS: Final = (
         "self._repeats, self._relay",
         "self._relay",
         watcher("folding"),
+    ),
+    Bug(
+        "a try that a later one tells is told, too",
+        "watcher/series.py",
+        "if version < cause.newest:",
+        "if False:",
+        watcher("series", "tries"),
+    ),
+    Bug(
+        "counts of tries are not saved",
+        "watcher/packed.py",
+        "        known.tries,\n",
+        "        UNTRIED,\n",
+        watcher("tries"),
+    ),
+    Bug(
+        "tries are counted before those that waited",
+        "watcher/tries.py",
+        "else bool(known.awaited and not known.seats)",
+        "else False",
+        watcher("tries"),
     ),
     Bug(
         "what neighbours' events are kept for does not hold the position",
