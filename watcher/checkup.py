@@ -8,28 +8,32 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from common.checkup import ANSWER_WITHIN_S, Area, Finding, bad, doubt, encode_findings, fine
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.loopback import is_loopback
 from common.settings.flags import run_program
 from common.settings.watcher import KubernetesSettings
 from common.telemetry.logging import configure_logging
 from watcher.directory import ANY_NAMESPACE
 from watcher.kube import KubeClient
-from watcher.kube_errors import Invalid, KubeError, NoCluster, Unauthorized
+from watcher.kube_errors import Forbidden, Invalid, KubeError, NoCluster, ServerFault, Unauthorized
+from watcher.lines import Oversized
 from watcher.looking import Getter, TokenSources, exists, pages, watched_namespaces
-from watcher.objects import Pod
+from watcher.objects import ListPage, Pod, decode_list
 from watcher.paths import PLURALS, collection_path
-from watcher.permissions import ACCESS_REVIEWS, Right, access_review, judged, needs_of
+from watcher.permissions import ACCESS_REVIEWS, Right, access_review, judged, needs_of, place_name
 from watcher.selectors import LabelSelector, SelectorError, parse_fields, parse_labels
 from watcher.sightings import POD, sight
 from watcher.sought import NoToken, Sought
 from watcher.tokens import InValue
+from watcher.watch_trial import ENDS_WITHIN_S, Broken, Course, Ended, Unended, trial_query
+from watcher.watch_trial import judged as judged_watch
 
 __all__ = ["examine"]
 
@@ -43,6 +47,10 @@ class Examined(Getter, Protocol):
     """What is asked of the API besides."""
 
     async def post(self, path: str, value: Mapping[str, object]) -> bytes: ...
+
+    def watch(
+        self, path: str, query: Mapping[str, str], *, inactivity_s: float
+    ) -> AsyncGenerator[list[bytes | Oversized], None]: ...
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -62,7 +70,7 @@ _reviews: Final = msgspec.json.Decoder(_Review)
 _Parsed = TypeVar("_Parsed")
 
 
-async def examine(settings: KubernetesSettings, api: Examined, host: str) -> list[Finding]:
+async def examine(settings: KubernetesSettings, api: Examined, host: str, clock: Clock) -> list[Finding]:
     """All that there is to say about the cluster at `host`."""
     findings, labels = _selectors(settings)
     try:
@@ -79,9 +87,11 @@ async def examine(settings: KubernetesSettings, api: Examined, host: str) -> lis
     else:
         findings += await _namespaces(settings, api, namespaces)
     findings += await _permissions(settings, api, namespaces)
-    if labels is not None:
-        findings.append(await _workspaces(settings, api, namespaces, labels))
-    return findings
+    # The watch is waited for most of the time: look at the workspaces meanwhile.
+    watched, found = await asyncio.gather(
+        _watch(settings, api, namespaces, clock), _workspaces(settings, api, namespaces, labels)
+    )
+    return [*findings, *watched, *found]
 
 
 def _selectors(settings: KubernetesSettings) -> tuple[list[Finding], LabelSelector | None]:
@@ -147,9 +157,57 @@ async def _permissions(settings: KubernetesSettings, api: Examined, namespaces: 
     return [finding for place, each in needs.items() for finding in judged(place, each, granted)]
 
 
+async def _watch(settings: KubernetesSettings, api: Examined, namespaces: list[str], clock: Clock) -> list[Finding]:
+    """How a watch of pods gets here, from the first namespace in which they may be listed; nothing if there is none."""
+    for namespace in namespaces:
+        path, place = collection_path(PLURALS[POD], namespace), place_name(namespace)
+        try:
+            page = await _first_pod(api, path)
+        except Forbidden:
+            continue
+        except KubeError:
+            return []  # that pods cannot be listed is said where workspaces are looked for
+        query, tells = trial_query(page)
+        course = await _course(api, path, query, clock)
+        return [judged_watch(place, course, tells=tells, longest_s=settings.watch_timeout_s)]
+    return []
+
+
+async def _first_pod(api: Getter, path: str) -> ListPage[Pod]:
+    try:
+        return decode_list(Pod, await api.get(path, {"limit": "1"}))
+    except ValueError as error:
+        raise ServerFault(f"{path}: {error}") from error
+
+
+async def _course(api: Examined, path: str, query: Mapping[str, str], clock: Clock) -> Course:
+    """Open a watch, and hear it to its end."""
+    asked_s = clock.monotonic_s()
+    answered_s: float | None = None
+    told_s: float | None = None
+    try:
+        async with (
+            asyncio.timeout(ENDS_WITHIN_S),
+            aclosing(api.watch(path, query, inactivity_s=ENDS_WITHIN_S)) as heard,
+        ):
+            async for lines in heard:
+                now_s = clock.monotonic_s() - asked_s
+                answered_s = now_s if answered_s is None else answered_s
+                told_s = now_s if lines and told_s is None else told_s
+    except TimeoutError:
+        return Unended(began=answered_s is not None)
+    except KubeError as error:
+        return Broken(answered_s, clock.monotonic_s() - asked_s, error)
+    ended_s = clock.monotonic_s() - asked_s
+    return Ended(ended_s if answered_s is None else answered_s, told_s, ended_s)
+
+
 async def _workspaces(
-    settings: KubernetesSettings, api: Examined, namespaces: list[str], labels: LabelSelector
-) -> Finding:
+    settings: KubernetesSettings, api: Examined, namespaces: list[str], labels: LabelSelector | None
+) -> list[Finding]:
+    """How many pods have an agent; nothing if it is not known which pods are meant."""
+    if labels is None:
+        return []
     sources, seen, found, without = TokenSources(api), 0, 0, Counter[NoToken]()
     try:
         async for pod in _pods(settings, api, namespaces):
@@ -163,10 +221,10 @@ async def _workspaces(
                 break
     except Invalid as error:
         said = f"the cluster does not take --field-selector: {error}"
-        return bad(_K8S, "selectors", said, "choose by metadata.namespace, metadata.name or another field of pods")
+        return [bad(_K8S, "selectors", said, "choose by metadata.namespace, metadata.name or another field of pods")]
     except KubeError as error:
-        return bad(_K8S, "workspaces", f"pods cannot be listed: {error}", "see the permissions above")
-    return _agents_found(seen, found, without)
+        return [bad(_K8S, "workspaces", f"pods cannot be listed: {error}", "see the permissions above")]
+    return [_agents_found(seen, found, without)]
 
 
 async def _pods(settings: KubernetesSettings, api: Examined, namespaces: list[str]) -> AsyncIterator[Pod]:
@@ -213,14 +271,14 @@ def _agents_found(seen: int, found: int, without: Counter[NoToken]) -> Finding:
 
 
 async def _examine(settings: KubernetesSettings) -> list[Finding]:
-    timeout_s = min(settings.kube_request_timeout_s, ANSWER_WITHIN_S)
-    api = KubeClient(str(settings.kubeconfig or ""), clock=SystemClock(), request_timeout_s=timeout_s)
+    timeout_s, clock = min(settings.kube_request_timeout_s, ANSWER_WITHIN_S), SystemClock()
+    api = KubeClient(str(settings.kubeconfig or ""), clock=clock, request_timeout_s=timeout_s)
     try:
         await api.open()
     except NoCluster as error:
         return [bad(_K8S, "cluster", str(error), "")]  # it says the remedy itself
     try:
-        return await examine(settings, api, api.host)
+        return await examine(settings, api, api.host, clock)
     finally:
         await api.close()
 

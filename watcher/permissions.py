@@ -15,7 +15,7 @@ from common.settings.watcher import KubernetesSettings
 from watcher.directory import ANY_NAMESPACE
 from watcher.paths import MAKER_PLURALS, NAMESPACES, PLURALS
 
-__all__ = ["ACCESS_REVIEWS", "Need", "Right", "access_review", "judged", "needs_of"]
+__all__ = ["ACCESS_REVIEWS", "Need", "Right", "access_review", "judged", "needs_of", "place_name"]
 
 ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _READ: Final = ("get", "list", "watch")
@@ -87,10 +87,14 @@ def access_review(right: Right) -> dict[str, object]:
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
 
 
+def place_name(namespace: str) -> str:
+    """What people call it."""
+    return "the cluster" if namespace == ANY_NAMESPACE else f"namespace {namespace}"
+
+
 def judged(namespace: str, needs: Collection[Need], granted: Mapping[Right, bool]) -> Iterator[Finding]:
     """One line for all that is granted in `namespace`, and one for each resource with a right that is lacking."""
-    place = "the cluster" if namespace == ANY_NAMESPACE else f"namespace {namespace}"
-    about = f"permissions in {place}"
+    about = f"permissions in {place_name(namespace)}"
     whole = [need for need in needs if all(granted[right] for right in need.rights(namespace))]
     if whole:
         yield fine(Area.KUBERNETES, about, "; ".join(f"{need.resource}: {', '.join(need.verbs)}" for need in whole))

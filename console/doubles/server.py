@@ -55,7 +55,8 @@ class DoubleServer:
     def __init__(self, listen: str = "127.0.0.1:0", *, tls: ssl.SSLContext | None = None) -> None:
         self._host, self._port = parse_listen(listen)
         self._runner: web.ServerRunner | None = None
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Ends what would hang for good."""
         self.faults = FaultPlan()
         self.tls = tls
         """With one, the next `start` speaks https."""
@@ -71,7 +72,7 @@ class DoubleServer:
 
     async def start(self) -> str:
         """Listen (port 0: any free one) and return the URL. Raises OSError if the port is taken."""
-        self._stopping.clear()
+        self.stopping.clear()
         # handler_cancellation: a client that goes away ends its request, else idle watches would pile up.
         # auto_decompress: neither Coder (FACTS 1) nor the API server unpacks what it is sent.
         server = web.Server(self.handle, handler_cancellation=True, access_log=None, auto_decompress=False)
@@ -83,7 +84,7 @@ class DoubleServer:
 
     async def stop(self) -> None:
         """Stop listening and end every request. The port is kept for the next `start`."""
-        self._stopping.set()
+        self.stopping.set()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -104,7 +105,7 @@ class DoubleServer:
     async def cut_or_hang(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
         """Carry out a fault that gives no answer; what is returned goes nowhere."""
         if isinstance(fault, Hang):
-            await self._stopping.wait()
+            await self.stopping.wait()
         if isinstance(fault, Hang | Drop) and request.transport is not None:
             request.transport.abort()
         return web.Response()

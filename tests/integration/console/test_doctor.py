@@ -1,5 +1,6 @@
 """`coder-logstream doctor` with real doubles and a real Valkey: what it says, and how it ends."""
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -14,6 +15,7 @@ from console.doubles.coder_control import Inject, SetRateLimit
 from console.doubles.faults import Answer, Injection
 from console.doubles.kube_control import Forbid, Put
 from tests.integration.console.commands import Cluster, Coder, clean_environ, command, double, until
+from tests.relays import Clinging, Collecting, CollectingBodies, Cutting, Ending, Relay, Swallowing
 from tests.servers import free_port
 
 pytestmark = pytest.mark.timeout(120)
@@ -87,6 +89,7 @@ def test_where_all_is_well_every_line_is_a_tick_and_the_exit_code_is_0(site: Sit
     assert told.of("Kubernetes", "workspaces") == [("ok", "1 of 1 pods have an agent token → ")]
     assert {(each["area"], each["about"]) for each in told.findings} >= {
         ("Kubernetes", "cluster"), ("Kubernetes", "selectors"), ("Kubernetes", "permissions in namespace coder"),
+        ("Kubernetes", "watch"),
         ("Coder", "address"), ("Coder", "TLS"), ("Coder", "log API (POST log-source)"),
         ("Coder", "log API (PATCH logs)"),
         ("Coder", "clock"), ("Coder", "rate limit"), ("Redis", "address"), ("Redis", "version"), ("Redis", "eviction"),
@@ -127,6 +130,47 @@ def test_a_secret_that_is_forbidden_is_counted_and_no_token_is_shown(site: Site)
     ((mark, said),) = site.doctor("--namespaces", "coder").of("Kubernetes", "workspaces")
     assert mark == "warning"
     assert said.startswith("0 of 1 pods have an agent token; of others it cannot be read: 1 secret_forbidden")
+
+
+@pytest.mark.parametrize(
+    ("between", "mark", "said"),
+    [
+        (Relay, "ok", "one of pods in namespace coder was answered after "),
+        (Collecting, "failure", "one of pods in namespace coder is answered only with its end, after 2."),
+        (
+            CollectingBodies,
+            "failure",
+            "one of pods in namespace coder is answered at once, but tells only with its end",
+        ),
+        (Cutting, "failure", "one of pods in namespace coder broke off after 0."),
+        (Ending, "failure", "one of pods in namespace coder ended after 0."),
+        (Clinging, "failure", "one of pods in namespace coder was to end after 2 s, and its end did not come within"),
+        (Swallowing, "failure", "one of pods in namespace coder had no answer within 10 s, though lists are answered"),
+    ],
+)
+async def test_what_something_in_between_does_to_watches_is_said(
+    site: Site, tmp_path: Path, between: type[Relay], mark: str, said: str
+) -> None:
+    site.cluster.start_workspace("web", str(uuid.uuid4()))
+    async with between(Path(site.settings["KUBECONFIG"])) as relay:
+        kubeconfig = str(relay.write_kubeconfig(tmp_path / "relayed"))
+        told = await asyncio.to_thread(site.doctor, "--namespaces", "coder", KUBECONFIG=kubeconfig)
+    ((is_marked, is_said),) = told.of("Kubernetes", "watch")
+    assert (is_marked, is_said[: len(said)]) == (mark, said)
+    others = [each for each in told.findings if each["area"] == "Kubernetes" and each["about"] != "watch"]
+    assert {each["mark"] for each in others} == {"ok"}  # lists pass
+    assert told.code == (mark == "failure")
+
+
+async def test_a_collecting_proxy_is_noticed_where_no_pod_is_and_the_remedy_is_named(
+    site: Site, tmp_path: Path
+) -> None:
+    async with Collecting(Path(site.settings["KUBECONFIG"])) as relay:
+        shown = await asyncio.to_thread(site.text, KUBECONFIG=str(relay.write_kubeconfig(tmp_path / "relayed")))
+    (line,) = [line for line in shown.splitlines() if "Kubernetes: watch" in line]
+    assert line.startswith("✗ Kubernetes: watch: one of pods in the cluster is answered only with its end")
+    assert "(nginx: proxy_buffering off)" in line
+    assert line.endswith("longer than --watch-timeout-s, 300 s (nginx: proxy_read_timeout)")
 
 
 def test_what_coder_is_not_and_what_it_limits_is_said(site: Site) -> None:

@@ -42,7 +42,7 @@ class Site:
         return [f"{each.kind} {each.namespace}/{each.name}" for each in found.objects]
 
     async def marked(self, mark: Mark, **settings: Any) -> list[str]:
-        findings = await examine(KubernetesSettings(**settings), self.api, self.kube.url)
+        findings = await examine(KubernetesSettings(**settings), self.api, self.kube.url, SystemClock())
         return [f"{each.about}: {each.said}" for each in findings if each.mark is mark]
 
 
