@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from tests.chart.helm import Helm, HelmRefused
-from tests.chart.value_sets import PEERS_DEFAULTS, URL, VALUE_SETS
+from tests.chart.value_sets import URL, VALUE_SETS
 from tests.chart.values_page import CHART
 from tests.cluster.api import ApiRefused, KubeApi
 from tests.cluster.chart_rig import GROUPS, Hooks, apply, release_namespace, run_helm
 from tests.cluster.cluster import Cluster
 from tests.cluster.harness import eventually
 from tests.cluster.objects import Object
+from tests.cluster.peers_chart import write_peers_chart
 
 TIMEOUT: Final = ("--timeout", "60s")
 STRICT: Final = {"dryRun": "All", "fieldValidation": "Strict"}
@@ -141,65 +141,10 @@ async def test_the_notes_say_what_leaves_the_restricted_standard(kube: KubeApi, 
     assert "  shipper: allowPrivilegeEscalation, volume certs (hostPath)\n" in said
 
 
-PEER: Final = """\
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: {{ .Values.serviceAccount.name }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: {{ .Values.rbac.roleName }}
-rules:
-  - {apiGroups: [""], resources: [pods, events], verbs: [get, list, watch]}
-  - {apiGroups: [""], resources: [secrets], verbs: [get]}
-  - {apiGroups: [apps], resources: [replicasets], verbs: [get, list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: {{ .Values.rbac.roleBindingName }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .Values.rbac.roleName }}}
-subjects:
-  - {kind: ServiceAccount, name: {{ .Values.serviceAccount.name }}, namespace: {{ .Release.Namespace }}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ .Release.Name }}
-spec:
-  replicas: 1
-  selector:
-    matchLabels: {app.kubernetes.io/instance: {{ .Release.Name }}}
-  template:
-    metadata:
-      labels: {app.kubernetes.io/instance: {{ .Release.Name }}}
-    spec:
-      serviceAccountName: {{ .Values.serviceAccount.name }}
-      containers:
-        - name: coder-logstream-kube
-          image: "{{ .Values.image.repo }}:0.0.15"
-          command: [/coder-logstream-kube]
-          env:
-            - {name: CODER_URL, value: {{ .Values.url }}}
-"""
-"""What a release of coder-logstream-kube's chart consists of (FACTS 3)."""
-
-
-@pytest.fixture
-def peers_chart(tmp_path: Path) -> Path:
-    chart = tmp_path / "coder-logstream-kube"
-    (chart / "templates").mkdir(parents=True)
-    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: coder-logstream-kube, version: 0.0.15}")
-    (chart / "values.yaml").write_text(yaml.safe_dump({"url": "", **PEERS_DEFAULTS}))
-    (chart / "templates" / "service.yaml").write_text(PEER)
-    return chart
-
-
 async def test_a_release_of_the_go_program_is_upgraded_with_its_values_and_rolled_back(
-    kube: KubeApi, helm: Helm, peers_chart: Path, tmp_path: Path
+    kube: KubeApi, helm: Helm, tmp_path: Path
 ) -> None:
+    peers_chart = write_peers_chart(tmp_path)
     async with release_namespace(kube, restricted=False) as home, Hooks(kube, tmp_path, home):
         where = ("--namespace", home, *TIMEOUT)
         own = {"serviceAccount": {"name": f"go-{home}"}, "rbac": {"roleName": home, "roleBindingName": home}}

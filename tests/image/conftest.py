@@ -49,5 +49,5 @@ def prometheus(docker: Docker) -> str:
         "USER 65534:65534\n"
         'ENTRYPOINT ["/bin/prometheus"]\n'
     )
-    docker("build", "--quiet", "--network", "host", "--tag", ":".join(name), str(folder))
+    docker("build", "--quiet", "--network", "host", "--tag", ":".join(name), str(folder), within_s=300)
     return ":".join(name)

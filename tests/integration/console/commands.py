@@ -148,11 +148,11 @@ class Cluster:
         self.say(name, uid, "Scheduled", f"assigned {name} to a node")
         return uid
 
-    def say(self, name: str, uid: str, reason: str, message: str) -> None:
+    def say(self, name: str, uid: str, reason: str, message: str, namespace: str = "coder") -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         event = {
-            "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": "coder", "uid": str(uuid.uuid4())},
-            "involvedObject": {"kind": "Pod", "namespace": "coder", "name": name, "uid": uid},
+            "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": namespace, "uid": str(uuid.uuid4())},
+            "involvedObject": {"kind": "Pod", "namespace": namespace, "name": name, "uid": uid},
             "reason": reason, "message": message, "type": "Normal", "count": 1,
             "firstTimestamp": now, "lastTimestamp": now, "source": {"component": "default-scheduler"},
         }  # fmt: skip
