@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
+from tests.built import built
 from tests.chart.values_page import CHART
-from tests.required import missing
 
 __all__ = ["Helm", "HelmRefused", "Object", "helm_binary"]
 
@@ -31,13 +30,7 @@ class HelmRefused(Exception):
 
 def helm_binary() -> Path:
     """From the cache, or built now (a minute or two, once). Ends the test if it cannot be had."""
-    cached = subprocess.run([BUILD, "--cached"], capture_output=True, text=True, check=False)
-    if cached.returncode == 0:
-        return Path(cached.stdout.strip())
-    if shutil.which("go") is None:
-        missing("Helm", "install Go 1.25 or newer")
-    built = subprocess.run([BUILD], stdout=subprocess.PIPE, text=True, check=False)
-    return Path(built.stdout.strip()) if built.returncode == 0 else missing("Helm", "it does not build here; see above")
+    return built(BUILD, "Helm")
 
 
 class _Strict(yaml.CSafeLoader):

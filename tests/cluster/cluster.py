@@ -1,8 +1,6 @@
 """Which real cluster the tests run on: the one that was given, or a control plane of our own."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from tests.built import built
 from tests.cluster.control_plane import ControlPlane
 from tests.required import missing
 
@@ -49,10 +48,4 @@ def given_kubeconfig() -> Path:
 
 def built_binary() -> Path:
     """The control plane's binary, from the cache or built now (about five minutes, once)."""
-    cached = subprocess.run([BUILD, "--cached"], capture_output=True, text=True, check=False)
-    if cached.returncode == 0:
-        return Path(cached.stdout.strip())
-    if shutil.which("go") is None:
-        missing(PART, REMEDY)
-    built = subprocess.run([BUILD], stdout=subprocess.PIPE, text=True, check=False)
-    return Path(built.stdout.strip()) if built.returncode == 0 else missing(PART, "it does not build here; see above")
+    return built(BUILD, PART, REMEDY)
