@@ -24,8 +24,8 @@ settings.register_profile("long", settings.get_profile("ours"))
 """`--hypothesis-profile=long`: what asks for it plays many more examples."""
 
 NODES = "198.18.0.0/15"
-"""Where the nodes of `tests/kubelet` have their addresses, on loopback too."""
-# Servers on loopback, which is what tests talk to, are not behind the proxy that this machine may have.
+"""Where nodes and their pods have their addresses, and this machine for them (`tests/kubelet/network.py`)."""
+# Servers of our own, which is what tests talk to, are not behind the proxy that this machine may have.
 for _name in ("no_proxy", "NO_PROXY"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost", "::1", NODES)))
 

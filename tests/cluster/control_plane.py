@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on loopback: etcd, API server, controller manager, scheduler.
+"""A real Kubernetes control plane: etcd, API server, controller manager, scheduler.
 
 All its state is in one folder; it needs 3 to 5 seconds to start and about 700 MB. Pods stay Pending: there is no node
 (`tests/kubelet/node.py` adds a real one).
@@ -13,10 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.certificates import LOOPBACK
 from tests.cluster.pki import Pki
 from tests.servers import free_port
 
 READY_S: Final = 90.0
+DIRECTLY: Final = urllib.request.ProxyHandler({})
+"""This machine may have a proxy, which knows no network of ours."""
 CLIENT_RATE: Final = ["--kube-api-qps=100", "--kube-api-burst=200"]
 
 
@@ -27,14 +30,16 @@ class NotReady(Exception):
 class ControlPlane:
     """`with ControlPlane(binary, folder) as cluster:` runs it; `cluster.admin` is then a kubeconfig with all rights."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, address: str = LOOPBACK) -> None:
+        """`address`: the API server's. On loopback no pod could reach it."""
         self._binary = binary
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._etcd = f"http://127.0.0.1:{free_port()}"
         self._api_port = free_port()
-        self.server = f"https://127.0.0.1:{self._api_port}"
-        self.pki = Pki(folder / "pki")
+        self._address = address
+        self.server = f"https://{address}:{self._api_port}"
+        self.pki = Pki(folder / "pki", address)
         self.admin = self.pki.kubeconfig("admin", self.server)
 
     def __enter__(self) -> Self:
@@ -57,9 +62,12 @@ class ControlPlane:
     def start_api_server(self) -> None:
         """Start the API server and wait until it serves. Its port stays the same."""
         pki = self.pki
+        # Who is behind the Service `kubernetes`; the API refuses to call that loopback.
+        behind = "none" if self._address == LOOPBACK else "lease"
         self._spawn(
             "kube-apiserver",
-            "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+            f"--bind-address={self._address}", f"--advertise-address={self._address}",
+            f"--endpoint-reconciler-type={behind}",
             f"--secure-port={self._api_port}", f"--etcd-servers={self._etcd}", f"--cert-dir={pki.folder}",
             f"--tls-cert-file={pki.server_file}", f"--tls-private-key-file={pki.server_key_file}",
             f"--token-auth-file={pki.tokens_file}", f"--client-ca-file={pki.ca_file}", "--authorization-mode=Node,RBAC",
@@ -84,11 +92,17 @@ class ControlPlane:
 
     def get(self, path: str) -> bytes:
         """What the API server answers the administrator. Raises OSError if it refuses or does not answer."""
-        request = urllib.request.Request(  # noqa: S310 — https, our own server
-            self.server + path, headers={"Authorization": f"Bearer {self.pki.tokens['admin']}"}
-        )
-        trust = ssl.create_default_context(cafile=str(self.pki.ca_file))
-        with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
+        return self._ask(path, None)
+
+    def post(self, path: str, made: dict[str, Any]) -> None:
+        """Make an object as the administrator. Raises OSError if the API server refuses or does not answer."""
+        self._ask(path, json.dumps(made).encode())
+
+    def _ask(self, path: str, body: bytes | None) -> bytes:
+        headers = {"Authorization": f"Bearer {self.pki.tokens['admin']}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.server + path, data=body, headers=headers)  # noqa: S310 — our own server
+        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(self.pki.ca_file)))
+        with urllib.request.build_opener(DIRECTLY, trust).open(request, timeout=5) as answer:
             return bytes(answer.read())
 
     def _start_etcd(self) -> None:

@@ -7,12 +7,14 @@ from typing import Final
 
 from tests.certificates import LOOPBACK, Authority, key_pem, new_key
 
-SERVER_NAMES: Final = (LOOPBACK, "localhost", "kubernetes.default.svc")
+SERVICE: Final = ("10.96.0.1", "kubernetes.default.svc")
+"""What pods call the API server."""
 NODE: Final = "node1"
 USERS: Final = {
     "admin": "system:masters",
     "system:kube-controller-manager": "",
     "system:kube-scheduler": "",
+    "system:kube-proxy": "",
     f"system:node:{NODE}": "system:nodes",
 }
 
@@ -20,11 +22,12 @@ USERS: Final = {
 class Pki:
     """Keys, certificates and tokens in `folder`, readable by this user only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = LOOPBACK) -> None:
+        """`address`: the API server's."""
         folder.mkdir(mode=0o700, parents=True)
         self.folder = folder
         self._authority = Authority()
-        server, server_key = self._authority.issue("kube-apiserver", SERVER_NAMES)
+        server, server_key = self._authority.issue("kube-apiserver", [address, *SERVICE])
         self.ca_file = _save(folder / "ca.crt", self._authority.certificate_pem)
         self.ca_key_file = _save(folder / "ca.key", self._authority.key_pem)
         self.server_file = _save(folder / "server.crt", server)

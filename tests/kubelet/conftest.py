@@ -12,6 +12,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.harness import program_settings
 from tests.kubelet.image import busybox_image
 from tests.kubelet.machine import busybox
+from tests.kubelet.network import Network
 from tests.kubelet.node import Node
 from tests.kubelet.play import Played, play
 from tests.kubelet.registry import Registry
@@ -29,9 +30,10 @@ def played(
         binary = built_binary()
     folder = tmp_path_factory.mktemp("kubelet")
     with (
-        Registry(image) as registry,
-        ControlPlane(binary, folder / "control-plane") as control_plane,
-        Node(binary, control_plane, registry.url, folder / "node"),
+        Network() as network,
+        Registry(image, network.machine) as registry,
+        ControlPlane(binary, folder / "control-plane", network.machine) as control_plane,
+        Node(binary, control_plane, network, registry.url, folder / "node"),
     ):
         settings = program_settings(
             admin=control_plane.admin,

@@ -13,9 +13,11 @@ PART: Final = "a real kubelet"
 PROGRAMS: Final = {
     "containerd": "containerd",
     "containerd-shim-runc-v2": "containerd",
+    "ctr": "containerd",
     "runc": "runc",
     "ip": "iproute2",
     "mount": "mount",
+    "nsenter": "util-linux",
     "setpriv": "util-linux",
     "unshare": "util-linux",
 }

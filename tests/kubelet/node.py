@@ -1,10 +1,9 @@
 """A real node on this machine: containerd and a kubelet, which join a control plane of ours.
 
-Both run in mount and process namespaces of their own: what they mount and whom they start goes with the first process
-of those, which goes with the tests, even if they are killed. What is left then, control groups and an address on the
-loopback device, is removed.
+Both run in mount, process and network namespaces of their own: what they mount and whom they start goes with the first
+process of those, which goes with the tests, even if they are killed. What is left then, control groups, is removed.
 Files lie in one folder; where the programs insist on places of the system (/run, /var/lib, /var/log) they see empty
-ones. Needs root on Linux.
+ones, in memory: images too, which are quickly there and gone. Needs root on Linux.
 """
 
 import json
@@ -17,8 +16,8 @@ from typing import Final, Self
 
 from tests.cluster.control_plane import ControlPlane, NotReady
 from tests.cluster.pki import NODE
-from tests.kubelet.traces import make_control_group, remove_control_group, taken_network
-from tests.servers import free_port
+from tests.kubelet.network import Network
+from tests.kubelet.traces import make_control_group, remove_control_group
 
 READY_S: Final = 90.0
 NETWORK_PLUGINS: Final = Path("/usr/lib/cni")
@@ -26,6 +25,9 @@ REGISTRY: Final = "registry.example.com"
 """The name under which the node knows the registry that it is given."""
 SANDBOX_IMAGE: Final = f"{REGISTRY}/library/sandbox:1.0"
 """Of the sandbox of each pod: it is on the node as soon as there was one."""
+DNS: Final = "10.96.0.10"
+"""Whom pods ask, and the domain below which Services have their names. `tests/kubelet/services.py` makes them true."""
+DOMAIN: Final = "cluster.local"
 SOCKET: Final = "/run/containerd/containerd.sock"
 """Also the name of it that the kubelet looks for. Nobody else sees it: /run is the node's own."""
 
@@ -45,19 +47,21 @@ def group_name() -> str:
 
 
 class Node:
-    """`with Node(binary, control_plane, registry_url, folder):` is a Ready node until the block ends."""
+    """`with Node(binary, control_plane, network, registry_url, folder):` is a Ready node until the block ends."""
 
-    def __init__(self, binary: Path, control_plane: ControlPlane, registry: str, folder: Path) -> None:
+    def __init__(
+        self, binary: Path, control_plane: ControlPlane, network: Network, registry: str, folder: Path
+    ) -> None:
         """`registry`: the URL of what answers for `REGISTRY`."""
         self._binary = binary
         self._control_plane = control_plane
+        self._network = network
         self._registry = registry
         self._folder = folder
         self._group = group_name()
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True)
-        self._network = taken_network()
         make_control_group(self._group)
         self._write_containerd_files()
         self._write_kubelet_file()
@@ -69,8 +73,8 @@ class Node:
         ]  # fmt: skip
         self._process = subprocess.Popen(
             # If the tests are killed their child dies, and with it its own.
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
-             "sh", "-c", FIRST_PROCESS, "node", *kubelet],
+            ["setpriv", "--pdeathsig", "KILL", *self._network.inside(), "unshare", "--mount", "--pid", "--fork",
+             "--mount-proc", "--kill-child", "sh", "-c", FIRST_PROCESS, "node", *kubelet],
             stdin=subprocess.DEVNULL, cwd=self._folder,
         )  # fmt: skip
         try:
@@ -84,9 +88,17 @@ class Node:
         self._process.kill()
         self._process.wait()
         remove_control_group(self._group)
-        self._network.give_back()
-        for name in ("containerd", "kubelet"):
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+        shutil.rmtree(self._folder / "kubelet", ignore_errors=True)
+
+    def load(self, archive: Path) -> None:
+        """Put the images of an archive, as `docker save` writes it, on the node."""
+        ctr = ["ctr", "--address", SOCKET, "--namespace", "k8s.io"]
+        subprocess.run([*self.inside(), *ctr, "images", "import", str(archive)], stdin=subprocess.DEVNULL, check=True)
+
+    def inside(self) -> list[str]:
+        """Put before a command's words: it runs on the node, and ends with it."""
+        place = f"/proc/{self._process.pid}/ns"
+        return ["nsenter", f"--mount={place}/mnt", f"--pid={place}/pid_for_children", f"--net={place}/net"]
 
     def _wait(self) -> None:
         deadline_s = time.monotonic() + READY_S
@@ -107,12 +119,13 @@ class Node:
         mirror.mkdir(parents=True)
         (mirror / "hosts.toml").write_text(f'server = "{self._registry}"\n[host."{self._registry}"]\n')
         network.mkdir()
-        plugin = {"type": "ptp", "ipam": {"type": "host-local", "ranges": [[{"subnet": self._network.pods}]]}}
+        addresses = {"ranges": [[{"subnet": self._network.pods}]], "routes": [{"dst": "0.0.0.0/0"}]}
+        plugin = {"type": "ptp", "ipam": {"type": "host-local", **addresses}}
         plugins = {"cniVersion": "0.4.0", "name": self._group, "plugins": [plugin]}
         (network / "pods.conflist").write_text(json.dumps(plugins))
         (self._folder / "containerd.toml").write_text(f"""\
 version = 2
-root = "{self._folder}/containerd"
+root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{SOCKET}"
@@ -133,7 +146,7 @@ state = "/run/containerd"
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": self._network.node,
-            "port": free_port(),
+            "port": 10250,
             "healthzPort": 0,
             "containerRuntimeEndpoint": f"unix://{SOCKET}",
             "podLogsDir": str(self._folder / "kubelet" / "logs"),
@@ -143,8 +156,8 @@ state = "/run/containerd"
             "failSwapOn": False,
             "makeIPTablesUtilChains": False,
             "resolvConf": "",
-            "clusterDNS": ["10.96.0.10"],
-            "clusterDomain": "cluster.local",
+            "clusterDNS": [DNS],
+            "clusterDomain": DOMAIN,
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},

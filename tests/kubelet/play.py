@@ -61,11 +61,11 @@ async def _play_all(pairs: Sequence[_Pair], admin: Path) -> dict[str, Played]:
 
 
 async def _play_together(api: KubeApi, coder: CoderDouble, pair: _Pair) -> dict[str, Played]:
-    logs = [_agent(coder) for _ in pair.scenarios]
+    logs = [new_log(coder) for _ in pair.scenarios]
     async with Programs(pair.folder, {**pair.settings, "CODER_URL": coder.url}) as programs:
         shipper, watcher = await programs.shipper(), await programs.watcher(*pair.flags)
         await asyncio.gather(shipper.ready(), watcher.ready())
-        ends = await asyncio.gather(*map(partial(_play, api), pair.scenarios, logs), return_exceptions=True)
+        ends = await asyncio.gather(*map(partial(act, api), pair.scenarios, logs), return_exceptions=True)
         # A watcher that is asked to stop tells what it holds, and a shipper what waits.
         assert (await watcher.stop(), await shipper.stop()) == (0, 0)
     return {
@@ -74,13 +74,15 @@ async def _play_together(api: KubeApi, coder: CoderDouble, pair: _Pair) -> dict[
     }
 
 
-def _agent(coder: CoderDouble) -> WorkspaceLog:
+def new_log(coder: CoderDouble) -> WorkspaceLog:
+    """That of an agent which Coder knows."""
     token = str(uuid.uuid4())
     coder.state.add_agent(token)
     return WorkspaceLog(coder, token)
 
 
-async def _play(api: KubeApi, scenario: Scenario, log: WorkspaceLog) -> None:
+async def act(api: KubeApi, scenario: Scenario, log: WorkspaceLog) -> None:
+    """Start the scenario's workspace, stop it when its log says what is waited for, and see its end told."""
     await make_namespace(api, scenario.namespace)
     if scenario.quota:
         await enforce_quota(api, scenario.namespace, **scenario.quota)

@@ -1,4 +1,4 @@
-"""A double of an image registry on loopback: read-only, plain HTTP, what a node asks of it and no more.
+"""A double of an image registry: read-only, plain HTTP, what a node asks of it and no more.
 
 Every name has the one image under the tag 1.0, and no other tag. A name that begins with `private/` is refused without
 an account; to find one that begins with `large/` takes a while.
@@ -17,13 +17,13 @@ TAG: Final = "1.0"
 
 
 class Registry(ThreadingHTTPServer):
-    """`with Registry(image) as registry:` serves at `registry.url`."""
+    """`with Registry(image, address) as registry:` serves at `registry.url`, with a port that was free."""
 
-    def __init__(self, image: Image) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, image: Image, address: str) -> None:
+        super().__init__((address, 0), _Handler)
         self.image = image
         self.digest = digest_of(image.manifest)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://{address}:{self.server_address[1]}"
         self._thread = threading.Thread(target=self.serve_forever, name="registry")
 
     def __enter__(self) -> Self:
