@@ -12,6 +12,9 @@ from kubernetes.aio.config import load_kube_config
 
 Object = dict[str, Any]
 
+EXEC_PROTOCOL: Final = "v4.channel.k8s.io"
+STDOUT, STDERR = 1, 2
+"""The first byte of each message; any other is the end."""
 LINE_MAX_BYTES: Final = 4 * 1024 * 1024
 
 ROOTS: Final[Mapping[str, str]] = {
@@ -28,6 +31,9 @@ ROOTS: Final[Mapping[str, str]] = {
     "statefulsets": "/apis/apps/v1",
     "jobs": "/apis/batch/v1",
     "persistentvolumeclaims": "/api/v1",
+    "persistentvolumes": "/api/v1",
+    "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
+    "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "roles": "/apis/rbac.authorization.k8s.io/v1",
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }
@@ -82,15 +88,25 @@ class KubeApi:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        headers = {"Content-Type": content_type} | await self._authorisation()
         data = None if body is None else msgspec.json.encode(body)
+        return dict(msgspec.json.decode(await self._call(method, path, data, query, content_type)))
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        headers = {"Content-Type": content_type} | await self._authorisation()
         async with self._session.request(
             method, self.server + path, data=data, params=query, headers=headers
         ) as answer:
             text = await answer.read()
             if answer.status >= 400:
                 raise ApiRefused(answer.status, text)
-            return dict(msgspec.json.decode(text))
+            return text
 
     async def create(self, resource: str, namespace: str, body: Object) -> Object:
         return await self.call("POST", path_of(resource, namespace), body)
@@ -126,6 +142,36 @@ class KubeApi:
             async for line in answer.content:
                 yield dict(msgspec.json.decode(line))
 
+    async def log(self, namespace: str, pod: str) -> str:
+        """What the only container of a pod has written."""
+        return (await self._call("GET", path_of("pods", namespace, pod, "log"))).decode(errors="replace")
+
+    async def run(self, namespace: str, pod: str, *command: str) -> tuple[int, str]:
+        """Run a command in a pod's only container, as `kubectl exec` does: exit code, and what it wrote anywhere."""
+        asked = [("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command)]
+        path, headers = path_of("pods", namespace, pod, "exec"), await self._authorisation()
+        said, end = b"", b""
+        async with self._session.ws_connect(
+            self.server + path, params=asked, headers=headers, protocols=[EXEC_PROTOCOL]
+        ) as stream:
+            async for message in stream:
+                if message.data[0] in (STDOUT, STDERR):
+                    said += message.data[1:]
+                else:
+                    end += message.data[1:]
+        return _exit_code(end), said.decode(errors="replace")
+
     async def _authorisation(self) -> dict[str, str]:
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
         return {"Authorization": token} if token else {}
+
+
+def _exit_code(end: bytes) -> int:
+    """Of a command, by what the API server said at its end. Raises ApiRefused if it did not run."""
+    status = msgspec.json.decode(end or b"{}")
+    if status.get("status") == "Success":
+        return 0
+    for cause in status.get("details", {}).get("causes", ()):
+        if cause["reason"] == "ExitCode":
+            return int(cause["message"])
+    raise ApiRefused(int(status.get("code", 500)), end)

@@ -21,7 +21,7 @@ from tests.cluster.api import ApiRefused, KubeApi
 from tests.cluster.harness import ROOT
 from tests.cluster.objects import Object
 
-__all__ = ["GROUPS", "Hooks", "account_token", "apply", "path_for", "release_namespace", "run_helm"]
+__all__ = ["GROUPS", "RESTRICTED", "Hooks", "account_token", "apply", "path_for", "release_namespace", "run_helm"]
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 ACCOUNT_HEADING: Final = "/api/v1/namespaces/{}/serviceaccounts/{}/token"

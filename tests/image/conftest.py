@@ -36,6 +36,14 @@ def image(docker: Docker) -> str:
 
 
 @pytest.fixture(scope="session")
+def archive(docker: Docker, image: str) -> Path:
+    """The image as a file, as a node takes it in."""
+    file = docker.folder / "image.tar"
+    docker("save", "--output", str(file), image, within_s=120)
+    return file
+
+
+@pytest.fixture(scope="session")
 def prometheus(docker: Docker) -> str:
     """A real Prometheus under the name that compose.yaml asks the registry for."""
     (name,) = re.findall(r"image: (prom/prometheus):\$\{\w+:-(.*)\}", (ROOT / "compose.yaml").read_text())
