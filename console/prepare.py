@@ -1,8 +1,9 @@
-"""What the containers of compose.yaml share, made before they start: `python -m console.prepare`.
+"""What the containers of compose.yaml need, made before they start: `python -m console.prepare`.
 
-Keys and passwords are made once and kept. The kubeconfig is copied to where programs without rights can read it, its
-current context only. What a container could not reach or use ends the start here, with the setting that mends it,
-where a program would try for ever.
+Keys and passwords are made once and kept where only this service looks. Each program gets a folder, a volume of its
+own, with what it needs of them, so no container has another's credentials. The kubeconfig is copied to where the
+watcher, without rights, can read it, its current context only. What a container could not reach or use ends the start
+here, with the setting that mends it, where a program would try for ever.
 """
 
 from __future__ import annotations
@@ -22,16 +23,23 @@ from common.settings.flags import EXIT_USAGE
 from common.settings.load import SettingsError, load
 from common.settings.shipper import CoderSettings
 from console.given_kubeconfig import Kubeconfig, KubeconfigUnusable, read_kubeconfig
-from console.valkey import DataDir, write_private
+from console.valkey import TOKEN_KEY_FILE, DataDir, write_private
 
-__all__ = ["SHARED", "NotPrepared", "main", "prepare"]
+__all__ = ["SETTINGS", "NotPrepared", "main", "prepare"]
 
-SHARED: Final = Path("/shared")
+SETTINGS: Final = Path("/settings")
+"""Holds a folder for each program, which has the same path there; and one for what is kept."""
+_KEPT: Final = "keys"
+_REDIS: Final = "redis"
 _GIVEN: Final = Path("/given/kubeconfig")
 _USER: Final = 65532
 """Whom the programs in the image run as."""
-_USERS: Final = {"watcher": "logstream-watcher", "shipper": "logstream-shipper"}
+_PRIVATE_DIR: Final = 0o700
+_WATCHER: Final = "watcher"
+_SHIPPER: Final = "shipper"
+_USERS: Final = {_WATCHER: "logstream-watcher", _SHIPPER: "logstream-shipper"}
 """Who each program is to Redis: common/store/redis-users.acl."""
+_KUBECONFIG: Final = "kubeconfig"
 _DEMO_CLUSTER: Final = "http://kubernetes:8080"
 _DOUBLE: Final = "+double"
 _ANSWERS_WITHIN_S: Final = 3.0
@@ -46,8 +54,8 @@ class NotPrepared(SettingsError):
     """The containers cannot start so. The text is one line with the remedy."""
 
 
-def prepare(environ: Mapping[str, str], given: Path, shared: Path) -> None:
-    """Check what is given and fill `shared`. Raises SettingsError."""
+def prepare(environ: Mapping[str, str], given: Path, settings: Path) -> None:
+    """Check what is given and fill the folders below `settings`. Raises SettingsError."""
     try:
         kubeconfig = read_kubeconfig(given)
     except KubeconfigUnusable as error:
@@ -56,18 +64,22 @@ def prepare(environ: Mapping[str, str], given: Path, shared: Path) -> None:
     if environ["LOGSTREAM_NETWORK"] != "host":
         _refuse_loopback("CODER_URL", coder_url)
         _refuse_loopback("LOGSTREAM_KUBECONFIG: the cluster's address", kubeconfig.server)
-    with DataDir(shared) as data:
-        data.token_keys()
-        passwords = {name: _password(shared / f"{name}-password") for name in ("redis", *_USERS)}
-        _write(shared / "kubeconfig", kubeconfig.text)
-        for program, user in _USERS.items():
-            settings = {
-                "redis_url": f"redis://{user}:{passwords[program]}@{environ['LOGSTREAM_REDIS_ADDRESS']}/0",
-                "token_key_file": str(shared / "token-key"),
-                "coder_url": coder_url,
-                "kubeconfig": str(shared / "kubeconfig"),
-            }
-            _write(shared / f"{program}.toml", "".join(f"{name} = {json.dumps(v)}\n" for name, v in settings.items()))
+    with DataDir(settings / _KEPT) as kept:
+        kept.token_keys()
+        token_key = (kept.path / TOKEN_KEY_FILE).read_text(encoding="utf-8")
+        passwords = {name: _password(kept.path / f"{name}-password") for name in (_REDIS, *_USERS)}
+    _fill(settings / _REDIS, {f"{name}-password": password for name, password in passwords.items()})
+    _fill(settings / _WATCHER, {_KUBECONFIG: kubeconfig.text})
+    own = {_WATCHER: {"kubeconfig": str(settings / _WATCHER / _KUBECONFIG)}, _SHIPPER: {"coder_url": coder_url}}
+    for program, user in _USERS.items():
+        folder = settings / program
+        said = {
+            "redis_url": f"redis://{user}:{passwords[program]}@{environ['LOGSTREAM_REDIS_ADDRESS']}/0",
+            "token_key_file": str(folder / TOKEN_KEY_FILE),
+            **own[program],
+        }
+        text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in said.items())
+        _fill(folder, {TOKEN_KEY_FILE: token_key, f"{program}.toml": text})
 
 
 def _coder_url(environ: Mapping[str, str], kubeconfig: Kubeconfig) -> str:
@@ -113,24 +125,29 @@ def _password(path: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def _write(path: Path, text: str) -> None:
-    write_private(path, text.encode())
+def _fill(folder: Path, files: Mapping[str, str]) -> None:
+    """Write `files`, by name, into a folder that is private."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(_PRIVATE_DIR)
+    for name, text in files.items():
+        write_private(folder / name, text.encode())
 
 
-def _hand_over(shared: Path) -> None:
-    """Make all of it the programs'."""
-    for path in (shared, *shared.iterdir()):
-        os.chown(path, _USER, _USER)
+def _hand_over(settings: Path) -> None:
+    """Make each program's folder the programs'; what is kept stays root's."""
+    for name in (_REDIS, *_USERS):
+        for path in (settings / name, *(settings / name).iterdir()):
+            os.chown(path, _USER, _USER)
 
 
 def main() -> int:
     """Prepare; the exit code."""
     try:
-        prepare(os.environ, _GIVEN, SHARED)
+        prepare(os.environ, _GIVEN, SETTINGS)
     except SettingsError as error:
         sys.stderr.write(f"prepare: {error}\n")
         return EXIT_USAGE
-    _hand_over(SHARED)
+    _hand_over(SETTINGS)
     sys.stderr.write("prepare: keys, passwords and the cluster's configuration are in place\n")
     return 0
 

@@ -9,7 +9,7 @@ import yaml
 
 from console.demo_story import stories
 from console.doubles.kube import kubeconfig
-from tests.image.compose import ROOT, UP_S, project
+from tests.image.compose import ROOT, UP_S, Project, project
 from tests.image.dockerd import Docker
 from tests.integration.console.commands import Cluster, coder_lines, double, until
 from tests.servers import free_port
@@ -18,7 +18,38 @@ pytestmark = pytest.mark.timeout(900)
 
 WATCHER, SHIPPER = "coder-logstream-watcher", "coder-logstream-shipper"
 HOST = ROOT / "compose.host.yaml"
-COUNT = "import redis; print(redis.Redis(password=open('/shared/redis-password').read()).dbsize())"
+COUNT = "import redis; print(redis.Redis(password=open('/settings/redis/redis-password').read()).dbsize())"
+READ = "print(open('/settings/{}').read())"
+
+
+OF_REDIS = "/var/lib/coder-logstream/valkey/"
+FILES = {
+    "redis": {f"/settings/redis/{name}-password" for name in ("redis", "watcher", "shipper")},
+    "watcher": {f"/settings/watcher/{name}" for name in ("kubeconfig", "token-key", "watcher.toml")},
+    "shipper": {"/settings/shipper/shipper.toml", "/settings/shipper/token-key"},
+}
+"""What the container of each service has beside the image."""
+LIST = """
+import os
+mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
+ours = [m for m in mounts if m != "/" and not m.startswith(("/proc", "/sys", "/dev", "/etc/"))]
+print(*sorted({os.path.join(where, file) for m in ours for where, _, files in os.walk(m) for file in files}), sep="\\n")
+"""
+
+
+def assert_each_sees_its_own_only(system: Project) -> None:
+    """No container has another's credentials, nor what Redis keeps on disk."""
+    seen = {service: set(system.python(service, LIST).split()) for service in FILES}
+    kept = {path for path in seen["redis"] if path.startswith(OF_REDIS)}
+    assert any(path.endswith(".aof") for path in kept)
+    assert {**seen, "redis": seen["redis"] - kept} == FILES
+    passwords = {
+        name: system.python("redis", READ.format(f"redis/{name}-password")).strip() for name in ("watcher", "redis")
+    }
+    shippers = "".join(
+        system.python("shipper", READ.format(path.removeprefix("/settings/"))) for path in FILES["shipper"]
+    )
+    assert [name for name, password in passwords.items() if password in shippers] == []
 
 
 def delivers(cluster: Cluster, coder: str) -> None:
@@ -80,12 +111,13 @@ def test_two_settings_are_enough_and_what_waits_outlives_a_crash_of_redis(
         }  # fmt: skip
         cluster = Cluster(cluster_url)
         delivers(cluster, coder)
-        key = system.python("watcher", "print(open('/shared/token-key').read())")
+        assert_each_sees_its_own_only(system)
+        key = system.python("watcher", READ.format("watcher/token-key"))
         before = int(system.python("redis", COUNT))
         system("kill", "redis")
         system("up", "--detach", "--scale", "shipper=3", "--wait", within_s=UP_S)
         assert 0 < before <= int(system.python("redis", COUNT))
-        assert system.python("watcher", "print(open('/shared/token-key').read())") == key
+        assert system.python("watcher", READ.format("watcher/token-key")) == key
         delivers(cluster, coder)
 
 

@@ -34,6 +34,32 @@ def test_every_file_that_is_mounted_is_there() -> None:
     assert [source for source in sources if not (ROOT / source).is_file()] == []
 
 
+def test_each_service_has_a_volume_of_its_own_and_none_of_another() -> None:
+    """`prepare` fills them, and runs for a second. The demo's player is as a shipper to Redis."""
+    read = yaml.safe_load(whole(ROOT / "compose.yaml"))
+    mounted: dict[str, set[str]] = {name: set() for name in read["volumes"]}
+    for service, what in read["services"].items():
+        for volume in what.get("volumes", ()):
+            if isinstance(volume, str):
+                mounted[volume.partition(":")[0]].add(service)
+    assert mounted == {
+        "keys": {"prepare"},
+        "redis-settings": {"prepare", "redis"},
+        "watcher-settings": {"prepare", "watcher"},
+        "shipper-settings": {"prepare", "shipper", "demo"},
+        "redis": {"redis"},
+        "prometheus": {"prometheus"},
+    }
+    services = read["services"].items()
+    writable = [
+        name
+        for name, what in services
+        for volume in what.get("volumes", ())
+        if "/settings" in volume and ":ro" not in volume
+    ]
+    assert set(writable) == {"prepare"}
+
+
 def test_the_demos_settings_are_none() -> None:
     assert re.findall(r"^\w+=(.+)$", whole(ROOT / "compose" / "demo.env"), re.MULTILINE) == []
 
