@@ -143,10 +143,11 @@ async def findings(recording: Recording, coder: Coder, *, within_s: float, calm_
 
     What Kubernetes says in that last while may be on its way: it is compared only if its line has come.
     """
-    due = recording.tellings()
+    due = frozenset(recording.tellings())
 
     async def untold() -> list[Telling]:
-        return compare(due, await coder.logs()).lost
+        logs = await coder.logs()  # a count may be told by one that came after all that is due
+        return [telling for telling in compare(recording.tellings(), logs).lost if telling in due]
 
     await eventually(untold, lambda lost: not lost, within_s=within_s, why="every telling in Coder")
     await asyncio.sleep(calm_s)
