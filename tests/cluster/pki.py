@@ -27,7 +27,7 @@ class Pki:
         folder.mkdir(mode=0o700, parents=True)
         self.folder = folder
         self._authority = Authority()
-        server, server_key = self._authority.issue("kube-apiserver", [address, *SERVICE])
+        server, server_key = self._authority.issue("kube-apiserver", [address, "localhost", *SERVICE])
         self.ca_file = _save(folder / "ca.crt", self._authority.certificate_pem)
         self.ca_key_file = _save(folder / "ca.key", self._authority.key_pem)
         self.server_file = _save(folder / "server.crt", server)

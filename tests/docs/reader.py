@@ -207,7 +207,7 @@ def _assignments(command: str) -> Sequence[str]:
 
 def _without_makes_own(environ: Mapping[str, str]) -> dict[str, str]:
     """The tests themselves may run under `make test ARGS=…`, which tells it to every make below."""
-    return {name: value for name, value in environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return {name: value for name, value in environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
 
 
 def _path(folder: Path) -> Mapping[str, str]:

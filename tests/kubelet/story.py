@@ -41,8 +41,8 @@ _VOICES: Final = (
 _FOLLOWS: Final = re.compile("[💡🔧›]")
 _COUNT: Final = re.compile(r" ×(\d+)(?: over TIME)?$")
 _ALIKE: Final = (
-    (re.compile(r"\bdev-[0-9a-f]{8,10}-[0-9a-z]{5}\b"), "dev-RS-POD"),
-    (re.compile(r"\bdev-[0-9a-f]{8,10}\b"), "dev-RS"),
+    (re.compile(r"\bdev-[0-9a-f]{5,10}-[0-9a-z]{5}\b"), "dev-RS-POD"),
+    (re.compile(r"\bdev-[0-9a-f]{5,10}\b"), "dev-RS"),
     (re.compile(r"\b198\.18\.\d+\.2:\d+"), "MIRROR"),
     (re.compile(r" \((?:at|on) [^()]* UTC\)$"), ""),  # it came late
     (re.compile(r"(?<= over )\d+[sm]$|(?<=[ (])[\d.]+m?s(?= )"), "TIME"),
