@@ -23,7 +23,7 @@ from common.settings.flags import EXIT_FAILURE
 from common.settings.inspect import InspectSettings
 from common.settings.watcher import KubernetesSettings
 from common.store.connect import connect, refuse_cluster
-from common.store.errors import StoreError, StoreRefused
+from common.store.errors import StoreError, StoreRefused, StoreUnavailable
 from common.store.glance import AgentGlance, Glance, Tenure
 from common.telemetry.redact import redact_text
 from common.whereabouts import Whereabouts, decode_whereabouts
@@ -39,6 +39,8 @@ LOOK_EVERY_S: Final = 2.0
 SPARING: Final = 10
 """A look that takes long is repeated the more seldom, so that looking is a tenth of the time at most."""
 STORIES_MAX: Final = 20
+_REDIS_AWAY: Final = "is --redis-url right, and does the server run there?"
+_NAMES: Final = "is it spelt right? OWNER/WORKSPACE will do, or the name of a pod, or what its name begins with"
 
 _Seen = TypeVar("_Seen")
 
@@ -58,6 +60,9 @@ def status(settings: InspectSettings, name: str, output: Output, *, watch: bool)
         if not name:
             return asyncio.run(_show(lambda: _overview(where), _shown(output, overview_text), watch=watch))
         return asyncio.run(_show(lambda: _told(where, settings, name), _shown(output, _told_text), watch=watch))
+    except StoreUnavailable as error:
+        click.echo(redact_text(f"coder-logstream status: {error} → {_REDIS_AWAY}"), err=True)
+        return EXIT_FAILURE
     except (NothingKept, ValueError, StoreError) as error:
         click.echo(redact_text(f"coder-logstream status: {error}"), err=True)
         return EXIT_FAILURE
@@ -143,7 +148,8 @@ def _readers(tenures: list[Tenure] | None) -> dict[str, tuple[str, float]] | Non
 
 
 def _told_text(told: Told) -> str:
-    lines = [] if told.stories else [f"nothing is called {told.name}: no agent in Redis, no pod or ReplicaSet"]
+    nothing = f"nothing is called {told.name}: no agent in Redis, no pod or ReplicaSet → {_NAMES}"
+    lines = [] if told.stories else [nothing]
     for story in told.stories:
         agent = f" — agent {story.agent}, {story.phase}" if story.agent else ""
         lines += [f"{story.title}{agent}", *(f"  {finding_line(each)}" for each in story.findings)]

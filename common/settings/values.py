@@ -204,7 +204,8 @@ def _check_namespaces(values: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not _LABEL.fullmatch(name):
             raise ValueError(
-                f"{name!r} cannot be a namespace: up to 63 lower-case letters, digits and '-', not '-' at either end"
+                f"names {name!r}, which cannot be a namespace: up to 63 lower-case letters, digits and '-', not '-' at "
+                "either end"
             )
     return tuple(names)
 
@@ -236,7 +237,7 @@ def expanded(path: Path) -> Path:
 def _check_file(path: Path) -> Path:
     path = expanded(path)
     if not path.exists():
-        raise ValueError("there is no such file")
+        raise ValueError("cannot be read: there is no such file")
     if not path.is_file():
         raise ValueError("is not a file")
     if not os.access(path, os.R_OK):
@@ -265,7 +266,7 @@ def _check_redact_file(path: Path) -> Path:
 def _check_directory(path: Path) -> Path:
     path = expanded(path)
     if not path.is_dir():
-        raise ValueError("there is no such directory")
+        raise ValueError("cannot be read: there is no such directory")
     return path
 
 

@@ -163,7 +163,9 @@ def test_what_is_not_followed_says_why_not(site: Site) -> None:
         "✗ Kubernetes: Pod coder/hidden: no token for container dev from Secret s, key t: the Secret may not be read → "
         "grant get on secrets in a Role in namespace coder or in a ClusterRole"
     ) in site.status("hidden")
-    assert "nothing is called nobody" in site.status("nobody", code=1)
+    assert "nothing is called nobody: no agent in Redis, no pod or ReplicaSet → is it spelt right" in site.status(
+        "nobody", code=1
+    )
     assert token not in "".join(site.shown)
 
 
