@@ -33,9 +33,9 @@ def _remembered(kind: type[Any]) -> Callable[..., Any]:
 
 
 REMEMBERED: Final = {
-    "watcher.program.Directory": _remembered(Directory),
-    "watcher.program.Parking": _remembered(Parking),
-    "watcher.program.Repeats": _remembered(Repeats),
+    "watcher.parts.Directory": _remembered(Directory),
+    "watcher.parts.Parking": _remembered(Parking),
+    "watcher.parts.Repeats": _remembered(Repeats),
     "watcher.absence.Errands": _remembered(Errands),
     "watcher.sources.Errands": _remembered(Errands),
 }

@@ -33,7 +33,7 @@ from tests.faults.compressed import CompressedDispatcher, CompressedTenures, Loo
 from tests.faults.cutter import Cutter, Observer
 from tests.faults.inside import REMEMBERED, in_hand
 from tests.faults.process import Process
-from watcher.program import Watcher
+from watcher.parts import Watcher
 
 __all__ = ["Bells", "Place", "Program", "ShipperProgram", "WatcherProgram", "patched"]
 
@@ -128,9 +128,9 @@ def patched() -> Iterator[None]:
     """What processes of their own would have each: bells, names, trust, the boundary to Redis' clock."""
     with contextlib.ExitStack() as stack:
         for target, stand_in in (
-            ("watcher.program.Bell", _own_bell),
-            ("watcher.program.new_name", _own_name),
-            ("watcher.program.Tenures", CompressedTenures),
+            ("watcher.parts.Bell", _own_bell),
+            ("watcher.parts.new_name", _own_name),
+            ("watcher.parts.Tenures", CompressedTenures),
             ("shipper.parts.Bell", _own_bell),
             ("shipper.parts.Dispatcher", CompressedDispatcher),
             ("shipper.parts.trusted_authorities", _trust),

@@ -229,7 +229,7 @@ WATCHER_BUGS: Final = (
     ),
     Bug(
         "events expire while pods cannot be read",
-        "watcher/program.py",
+        "watcher/parts.py",
         ", unheard=unheard)",
         ")",
         ("tests/integration/watcher/test_trouble.py", "-k", "as_long_as"),

@@ -181,7 +181,7 @@ class Whole:
 
 
 class Rig:
-    """All that decides, put together as `watcher.program` does."""
+    """All that decides, put together as `watcher.parts` does."""
 
     def __init__(
         self,
