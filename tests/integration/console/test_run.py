@@ -145,19 +145,21 @@ def test_one_page_has_the_metrics_of_all_processes(
         ready(cluster)
         cluster.start_workspace("ws-1", token)
         delivered(coder, token, "assigned ws-1")
-        until(lambda: "coder_logstream_lines_total 2.0" in page(port), "the lines are counted")
-        metrics = page(port)
-        for sample in (
+        samples = [
+            "lines_total 2.0",
             'records_total{outcome="accepted"} 2.0',
             'requests_total{method="SendLog",status="success"} ',
             'requests_total{method="ConnectRPC",status="failure"} 0.0',
             'processes{program="shipper"} 2.0',
             'process_restarts_total{program="valkey"} 0.0',
             "units_held 128.0",
-        ):
-            assert f"coder_logstream_{sample}" in metrics
-        for process in ("coder-logstream", "watcher", "shipper-1", "shipper-2", "valkey"):
-            assert f'process_resident_memory_bytes{{process="{process}"}} ' in metrics
+        ]
+        processes = ("coder-logstream", "watcher", "shipper-1", "shipper-2", "valkey")
+        expected = [f"coder_logstream_{sample}" for sample in samples]
+        expected += [f'process_resident_memory_bytes{{process="{process}"}} ' for process in processes]
+        # Each process writes its own when it comes to it, and they come up one after another.
+        until(lambda: all(sample in page(port) for sample in expected), f"a page with {expected}")
+        metrics = page(port)
         assert token not in metrics
         assert get(f"http://127.0.0.1:{port}/readyz") == b"ok\n"
 
