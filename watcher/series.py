@@ -12,7 +12,8 @@ however often, Redis takes no try for another, none twice and none after a later
 memory (`Tried`): without it a count is too low, and nothing else is wrong.
 
 Numbers in a message (`used: pods=3`) are news: another cause. But where they differ each time, so that an owner has
-`EXACT_MAX` causes within the hour, further messages are told apart without numbers and ids.
+`EXACT_MAX` causes within the hour, further messages are told apart without numbers and ids. Who has no memory of those
+four tells such a message once more, as a cause of its own.
 """
 
 from __future__ import annotations
