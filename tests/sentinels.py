@@ -15,6 +15,7 @@ from typing import Any, Final
 import redis
 
 from tests.redis_builds import RedisBuild
+from tests.replication import until_copied
 from tests.servers import RedisServer, free_port, running_redis
 
 SERVICE: Final = "logs"
@@ -45,10 +46,8 @@ class Guarded:
         return int(port)
 
     def until_copied(self) -> None:
-        """Until the replica has all that the primary took. (WAIT asks only for the asking connection's writes.)"""
-        with redis.Redis(port=self.primary.port) as primary, redis.Redis(port=self.replica.port) as replica:
-            taken = int(primary.info("replication")["master_repl_offset"])
-            _until(lambda: int(replica.info("replication").get("slave_repl_offset", -1)) >= taken)
+        """Until the replica has all that the primary took."""
+        until_copied(self.primary.port, self.replica.port)
 
     def stop_copying(self) -> None:
         """From now on the replica hears nothing of the primary, which goes on taking writes from everybody else. The

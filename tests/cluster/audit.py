@@ -1,4 +1,5 @@
-"""Compare what Kubernetes said of a fleet with what its agents' logs hold. Pure; shares only a table with the product.
+"""Compare what Kubernetes said of a fleet with what its agents' logs hold. Pure; shares only a table with the product,
+and with the demo's judge how tries to make a pod are counted.
 
 A «telling» is one thing to be told to one agent: an Event with one of its counts, or that a pod or ReplicaSet came or
 went. A count is told, too, if a later count of the same Event was: repeats may be folded. An Event that the table of
@@ -11,7 +12,7 @@ that the pod is ready for the first time.
 """
 
 import re
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ import msgspec
 from common.record import Level
 from common.wording.read import shipped_wording
 from common.wording.table import Subject
+from console.demo_tries import Tries
 from tests.cluster.objects import Object
 from tests.cluster.recorder import Row
 
@@ -28,7 +30,6 @@ CAME: Final = {"Pod": "🐳 Created pod: {}", "ReplicaSet": "🐳 Queued pod fro
 WENT: Final = {"Pod": "🗑️ Deleted pod: {}", "ReplicaSet": "🗑️ Deleted ReplicaSet: {}"}
 WORDING: Final = shipped_wording()
 STATUS_MARKS: Final = ("💥", "🏁", "⏳", "⏱️")
-COMBINED: Final = "(combined from similar events): "
 TOLD_BY_STATUS: Final = frozenset((("FailedScheduling", "default-scheduler"), ("BackOff", "kubelet")))
 HINTS: Final = ("💡", "🔧")
 """Begin lines of advice, which tell nothing of their own."""
@@ -122,7 +123,7 @@ def _lives(rows: Sequence[Row], owner_of: Callable[[Object], str]) -> Iterator[T
 
 def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator[Telling]:
     seen = set()
-    tries = _Tries()
+    tries = Tries()
     for row in rows:
         event = row.object
         if event["kind"] != "Event" or row.type == "DELETED" or not (token := hearer_of(event["involvedObject"])):
@@ -131,7 +132,7 @@ def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator
         uid = event["metadata"]["uid"]
         if (uid, count) not in seen and not _is_told_by_status(event) and not _is_hidden(event):
             seen.add((uid, count))
-            uid, message, count = tries.counted(event, count)
+            message, uid, count = tries.count(event, count) or (event["message"], uid, count)
             yield Telling(
                 token=token,
                 object_uid=event["involvedObject"]["uid"],
@@ -142,26 +143,6 @@ def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator
                 message=message,
                 at_ns=row.at_ns,
             )
-
-
-class _Tries:
-    """How often each owner had tried in vain to make a pod, for the same reason."""
-
-    def __init__(self) -> None:
-        self._alike: Counter[str] = Counter()
-        self._times: Counter[str] = Counter()
-
-    def counted(self, event: Object, count: int) -> tuple[str, str, int]:
-        """What is counted, the message and the count of `event`, be it a try or not."""
-        uid, message, owner = event["metadata"]["uid"], event["message"], event["involvedObject"]
-        text = message.removeprefix(COMBINED)
-        alike = re.sub(rf"\b{re.escape(owner['name'])}-[a-z0-9]{{5}}\b", "…", text)
-        if event["reason"] != "FailedCreate" or alike == text:
-            return uid, message, count
-        alike = f"{owner['uid']} {alike}"
-        self._alike[alike] += count - self._times[uid]
-        self._times[uid] = count
-        return alike, text, self._alike[alike]
 
 
 def _statuses(rows: Sequence[Row], owner_of: Callable[[Object], str]) -> Iterator[Telling]:

@@ -105,21 +105,13 @@ class Cluster:
     def _put_event(self, act: PutEvent) -> None:
         about, pod = self._plan.workspaces[act.workspace], _pod(act.workspace, act.number)
         mark = f"w{act.workspace}e{act.event}"
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        value = {
-            "metadata": {"name": mark, "namespace": about.namespace, "uid": self._uid(mark)},
-            "involvedObject": {
-                "kind": "Pod", "namespace": about.namespace, "name": pod, "uid": self._uid(pod),
-            },
-            "reason": "Because",
-            "message": f"{mark} happened{' ' + POISON if act.poisonous else ''}",
-            "type": "Warning" if act.event % 5 == 0 else "Normal",
-            "count": act.count,
-            "firstTimestamp": self._first_at.setdefault(mark, at),
-            "lastTimestamp": at,
-            "source": {"component": "kubelet"},
-        }  # fmt: skip
-        version = self._put("events", value)
+        version = self._write_event(
+            about.namespace, mark, ("Pod", pod), act.count,
+            reason="Because",
+            message=f"{mark} happened{' ' + POISON if act.poisonous else ''}",
+            type="Warning" if act.event % 5 == 0 else "Normal",
+            source={"component": "kubelet"},
+        )  # fmt: skip
         self.said.append(Said(about.token, pod, mark, act.count, version, now_s()))
 
     def _put_replica_set(self, act: PutReplicaSet) -> None:
@@ -141,22 +133,28 @@ class Cluster:
         name = f"{mark}-combined" if combined > 0 else f"{mark}-{act.number}"
         pod = f"{owner}-{''.join(_LETTERS[act.number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(5))}"
         said = f'Error creating: pods "{pod}" is forbidden: {mark} forbids'
+        version = self._write_event(
+            about.namespace, name, ("ReplicaSet", owner), max(1, combined),
+            reason="FailedCreate",
+            message=f"(combined from similar events): {said}" if combined > 0 else said,
+            type="Warning",
+            source={"component": "replicaset-controller"},
+        )  # fmt: skip
+        self.said.append(Said(about.token, owner, mark, self._tries[mark], version, now_s()))
+
+    def _write_event(self, namespace: str, name: str, about: tuple[str, str], count: int, **said: object) -> int:
+        """An Event about the object of this kind and name that has happened `count` times. Answers its version."""
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        kind, involved = about
         value = {
-            "metadata": {"name": name, "namespace": about.namespace, "uid": self._uid(name)},
-            "involvedObject": {
-                "kind": "ReplicaSet", "namespace": about.namespace, "name": owner, "uid": self._uid(owner),
-            },
-            "reason": "FailedCreate",
-            "message": f"(combined from similar events): {said}" if combined > 0 else said,
-            "type": "Warning",
-            "count": max(1, combined),
+            "metadata": {"name": name, "namespace": namespace, "uid": self._uid(name)},
+            "involvedObject": {"kind": kind, "namespace": namespace, "name": involved, "uid": self._uid(involved)},
+            "count": count,
             "firstTimestamp": self._first_at.setdefault(name, at),
             "lastTimestamp": at,
-            "source": {"component": "replicaset-controller"},
-        }  # fmt: skip
-        version = self._put("events", value)
-        self.said.append(Said(about.token, owner, mark, self._tries[mark], version, now_s()))
+            **said,
+        }
+        return self._put("events", value)
 
     def _put(self, resource: str, value: dict[str, Any]) -> int:
         self._kube.apply(Put(resource, value))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import redis
 
 from tests.redis_builds import NEWEST
+from tests.replication import until_copied
 from tests.servers import free_port, wait_until_it_answers
 
 __all__ = ["OwnRedis"]
-
-COPIED_WITHIN_S: Final = 60.0
-LOOK_EVERY_S: Final = 0.02
 
 
 class OwnRedis:
@@ -49,7 +46,7 @@ class OwnRedis:
         primary, replica = await self._with_replica()
         async with self._taking_over(replica):
             cut_off()
-            await asyncio.to_thread(_copied, primary, replica)
+            await asyncio.to_thread(until_copied, primary.port, replica.port)
             await asyncio.to_thread(replica.promote)
         await asyncio.to_thread(primary.kill)
 
@@ -72,7 +69,7 @@ class OwnRedis:
         replica = _Server(self._folder / f"replica-{self._replicas}")
         try:
             await asyncio.to_thread(replica.start, self._server.port)
-            await asyncio.to_thread(_copied, self._server, replica)
+            await asyncio.to_thread(until_copied, self._server.port, replica.port)
         except BaseException:
             replica.kill()
             raise
@@ -122,16 +119,3 @@ class _Server:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _copied(primary: _Server, replica: _Server) -> None:
-    """Return once `replica` has obeyed all that `primary` has by then. Raises `TimeoutError`."""
-    deadline_s = time.monotonic() + COPIED_WITHIN_S
-    reached = primary.replication()["master_repl_offset"]
-    while True:
-        here = replica.replication()
-        if here.get("master_link_status") == "up" and here["slave_repl_offset"] >= reached:
-            return
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"the replica is at {here.get('slave_repl_offset')} of {reached}: {here}")
-        time.sleep(LOOK_EVERY_S)

@@ -21,6 +21,7 @@ PROJECTS = (["--profile", "demo"], ["-p", "logstream-demo", "--env-file", "compo
 @pytest.mark.parametrize("page", pages_on(Stage.DOCKER), ids=name_of)
 def test_what_a_page_says_can_be_done(page: Path, docker: Docker, image: str, prometheus: str, tmp_path: Path) -> None:
     folder = checkout(tmp_path / "reader")
+    built = docker("image", "inspect", "--format", "{{.Id}}", image).strip()
     stand_for_coder_and_a_cluster(folder, image)
     environ = {
         **docker.environ,
@@ -37,6 +38,7 @@ def test_what_a_page_says_can_be_done(page: Path, docker: Docker, image: str, pr
     finally:
         for project in PROJECTS:
             docker("compose", *project, "down", "--volumes", "--timeout", "20", cwd=folder, within_s=UP_S)
+        docker("tag", built, image)  # a page may have built another of that name
 
 
 def stand_for_coder_and_a_cluster(folder: Path, image: str) -> None:

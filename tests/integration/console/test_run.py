@@ -20,6 +20,7 @@ from tests.integration.console.commands import (
     double,
     get,
     in_a_terminal,
+    probed,
     running,
     until,
 )
@@ -161,14 +162,9 @@ def test_one_page_has_the_metrics_of_all_processes(
         until(lambda: all(sample in page(port) for sample in expected), f"a page with {expected}")
         metrics = page(port)
         assert token not in metrics
-        until(lambda: answers_ok(f"http://127.0.0.1:{port}/readyz"), "all are ready")
-
-
-def answers_ok(url: str) -> bool:
-    try:
-        return get(url) == b"ok\n"
-    except urllib.error.HTTPError:  # a busy machine's watch may be late for a moment
-        return False
+        ready_url = f"http://127.0.0.1:{port}/readyz"
+        # Not at the first asking: a busy machine's watch may be late for a moment.
+        until(lambda: probed(ready_url) == (200, "ok\n"), "all are ready")
 
 
 def page(port: int) -> str:
