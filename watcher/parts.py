@@ -62,6 +62,8 @@ from watcher.unmade import Unmade
 __all__ = ["Watcher"]
 
 TICK_S: Final = 1.0
+STALL_S: Final = 2 * TICK_S
+"""A program whose tick comes so late has stood still."""
 MARKER_EVERY_TICKS: Final = 5
 FLUSH_S: Final = 5.0
 """How long a stop waits for Redis; what is not written then is read again at the next start."""
@@ -280,10 +282,14 @@ class Watcher:
     async def _housekeeping(self, parts: Parts, territories: Territories) -> None:
         ticks = 0
         parked_expired = self._metrics.records.labels("parked_expired")
+        now_s = self._clock.monotonic_s()
         while True:
+            before_s = now_s
             await self._clock.sleep(TICK_S)
             ticks += 1
             now_s = self._clock.monotonic_s()
+            if now_s - before_s > STALL_S or not parts.publisher.has_room:
+                territories.heard_nothing(now_s)
             parts.directory.drop_tombstones(now_s)
             parked_s = self._settings.parked_s
             unheard = territories.unheard(now_s, parked_s)

@@ -157,6 +157,11 @@ class Publisher:
         """Size of what is not written yet."""
         return self._next.size_bytes + self._underway.size_bytes
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` returns at once."""
+        return self._room.is_set()
+
     async def room(self) -> None:
         """Return when the outbox has room."""
         await self._room.wait()

@@ -131,6 +131,11 @@ class Territories:
         for held in self._held.values():
             held.territory.tick()
 
+    def heard_nothing(self, now_s: float) -> None:
+        """Until `now_s` the program stood still, or had no room: what happened meanwhile is still to be read."""
+        for held in self._held.values():
+            held.unheard_at_s = held.deaf_at_s = now_s
+
     def unheard(self, now_s: float, within_s: float) -> list[str]:
         """The scopes of events whose objects could not all be read just now, or at a look within the last `within_s`.
 

@@ -242,6 +242,13 @@ WATCHER_BUGS: Final = (
         ("tests/integration/watcher/test_trouble.py", "-k", "as_long_as"),
     ),
     Bug(
+        "events expire while the watcher stands still",
+        "watcher/parts.py",
+        "now_s - before_s > STALL_S or not parts.publisher.has_room",
+        "False",
+        ("tests/integration/watcher/test_trouble.py", "-k", "stands_still"),
+    ),
+    Bug(
         "who has not come back to Redis yet is taken for dead",
         "watcher/sharing.py",
         "patient = self._clock.monotonic_s() < self._patient_until_s",

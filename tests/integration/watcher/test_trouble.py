@@ -15,7 +15,8 @@ import pytest
 from common.crypto import new_token_key
 from console.doubles.faults import Answer, Injection
 from console.doubles.kube import KubeDouble, kubeconfig
-from console.doubles.kube_control import CutWatches, Forbid, Inject
+from console.doubles.kube_control import CutWatches, Forbid, HoldBack, Inject
+from tests.integration.watcher.page import Page
 from tests.integration.watcher.rig import WITHIN_S, Rig, until
 from tests.redis_builds import NEWEST
 from tests.servers import free_port, running_redis
@@ -256,3 +257,20 @@ async def test_events_wait_for_their_pod_as_long_as_pods_cannot_be_read(tmp_path
                 await rig.until_said(TOKEN, "Pod Created", "Pod Scheduled x1")
                 await watcher.stop()
             await rig.client.aclose()
+
+
+async def test_the_time_in_which_a_watcher_stands_still_is_none_of_an_events_waiting(rig: Rig) -> None:
+    parked_s, page = 5.0, Page()
+    async with rig.watcher("--metrics-addr", page.addr, "--parked-s", str(parked_s)) as watcher:
+        await rig.watching()
+        rig.kube.apply(HoldBack("pods"))
+        rig.put("pods", pod())
+        rig.put("events", event())
+        await page.until_sampled("parked_events", 1)
+        watcher.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(parked_s)
+        watcher.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(1.5)  # past a tick; that nothing happens can only be waited for
+        rig.kube.apply(HoldBack("pods", on=False))
+        await rig.until_said(TOKEN, "Pod Created", "Pod Scheduled x1")
+        await watcher.stop()
