@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from common.settings.declare import ProgramSettings, declared
 from common.settings.load import PROGRAMS
+from common.settings.misspelt import misspelt
 from common.settings.token_keys import TokenKeyFile, TokenKeys
 
 __all__ = ["child_environ", "derive"]
@@ -31,6 +32,7 @@ def child_environ(settings: ProgramSettings, base: Mapping[str, str]) -> dict[st
     """
     declarations = [item for model in PROGRAMS.values() for item in declared(model).values()]
     ours = {item.setting.env for item in declarations if item.setting.env.startswith(_OURS)}
+    ours.update(misspelt(base))  # said by whoever starts the child
     environ = {name: value for name, value in base.items() if name not in ours}
     for name, item in declared(type(settings)).items():
         text = _text(getattr(settings, name))

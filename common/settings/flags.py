@@ -15,6 +15,7 @@ import click
 
 from common.settings.declare import Declared, ProgramSettings, declared
 from common.settings.load import SettingsError, load
+from common.settings.misspelt import misspelt
 from common.telemetry.redact import redact_text
 
 __all__ = ["EXIT_FAILURE", "EXIT_UNREAD", "EXIT_USAGE", "HELP_NAMES", "command", "main", "run_program"]
@@ -57,6 +58,9 @@ def command(
         more = {parameter.name: values.pop(parameter.name) for parameter in own}
         flags = {key: _joined(value) for key, value in values.items() if value not in (None, ())}
         settings = load(model, flags=flags, environ=os.environ, config_file=config)
+        for odd, meant in misspelt(os.environ).items():
+            hint = f", did you mean {meant}?" if meant else "."
+            click.echo(f"{name}: {odd}: no such setting{hint} It is passed over", err=True)
         return body(settings, **more)
 
     options: list[click.Parameter] = [_option(item) for item in declared(model).values() if item.setting.flag]

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,9 +140,20 @@ def _metrics(registry: CollectorRegistry) -> _Page:
     return page
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class calls it so
+        """A client that hung up is none; what is wrong with us goes into the log, not to stderr as it is."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            log.debug("a telemetry client is gone", error=str(error))
+        else:
+            log.error("a telemetry request failed", exc_info=error)
+
+
 def _listen(flag: str, address: str, pages: dict[str, _Page]) -> ThreadingHTTPServer:
-    server = ThreadingHTTPServer(("", 0), _handler(pages), bind_and_activate=False)
-    server.daemon_threads = True
+    server = _Server(("", 0), _handler(pages), bind_and_activate=False)
     server.socket.close()
     try:
         server.socket = _bind_unix(address.removeprefix(UNIX)) if address.startswith(UNIX) else _bind(address)

@@ -7,6 +7,7 @@ import pytest
 from common.settings.declare import Group, ProgramSettings, declared
 from common.settings.flags import command, main
 from common.settings.load import PROGRAMS
+from common.settings.misspelt import misspelt
 from common.settings.run import RunSettings
 from common.settings.shipper import ShipperSettings
 from common.settings.token_keys import PLAINTEXT_KEY
@@ -162,3 +163,31 @@ def test_the_key_that_everyone_knows_is_no_first_key(
     assert "begins with the key that everyone knows" in refuse(capsys, "-u", URL)
     monkeypatch.setenv("CODER_LOGSTREAM_TOKEN_KEY", f"{'k' * 43}=,{PLAINTEXT_KEY}")
     assert parse("-u", URL).token_keys[1] == PLAINTEXT_KEY
+
+
+def test_a_variable_that_is_misspelt_is_said_and_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = "CODER_LOGSTREAM_BUGET_BYTES"
+    monkeypatch.setenv(wrong, "1")
+    monkeypatch.setenv("CODER_LOGSTREAM_ZZZ", "1")
+    parse("--coder-url", URL)
+    assert capsys.readouterr().err.splitlines() == [
+        f"run: {wrong}: no such setting, did you mean CODER_LOGSTREAM_BUDGET_BYTES? It is passed over",
+        "run: CODER_LOGSTREAM_ZZZ: no such setting. It is passed over",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CODER_LOGSTREAM_PORT",  # a Service that is named like the release
+        "CODER_LOGSTREAM_SERVICE_HOST",
+        "CODER_LOGSTREAM_METRICS_SERVICE_PORT_HTTP",
+        "CODER_LOGSTREAM_VALKEY_PORT_6379_TCP_ADDR",
+        "CODER_LOGSTREAM_KEYS_SECRET",  # another command's
+        "CODER_AGENT_URL",
+    ],
+)
+def test_what_kubernetes_or_another_program_calls_so_is_not_misspelt(name: str) -> None:
+    assert misspelt([name]) == {}

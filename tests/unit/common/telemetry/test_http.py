@@ -1,6 +1,9 @@
 """The listeners of a program."""
 
 import socket
+import struct
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -76,6 +79,33 @@ def test_a_check_that_raises_has_failed() -> None:
         status, body = get(running.ports[0], "/livez")
         assert status == 503
         assert "hunter2" not in body
+
+
+def test_a_client_that_hangs_up_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    asked, gone = threading.Event(), threading.Event()
+
+    def slow() -> Check:
+        asked.set()
+        assert gone.wait(5)
+        return Check(ok=True, reason="x" * 10_000_000)  # more than the sockets hold
+
+    with server(live=slow) as running:
+        with socket.create_connection(("127.0.0.1", running.ports[0])) as client:
+            client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert asked.wait(5)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        gone.set()
+        assert get(running.ports[0], "/readyz") == (200, "ok\n")
+        until_alone()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def until_alone() -> None:
+    """Until no request is handled any more."""
+    deadline_s = time.monotonic() + 5
+    while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 def test_no_address_is_no_listener() -> None:
