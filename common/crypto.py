@@ -80,15 +80,18 @@ class TokenVault:
         return "TokenVault(...)"
 
     @classmethod
-    async def open(cls, client: redis.asyncio.Redis, keys: Keys, token_keys: Sequence[str]) -> TokenVault:
+    async def open(
+        cls, client: redis.asyncio.Redis, keys: Keys, token_keys: Sequence[str], *, before: TokenVault | None = None
+    ) -> TokenVault:
         """The vault of the release `keys`; the first ever makes the digest key.
 
-        `token_keys`: Fernet keys, the first one seals, all unseal. Raises `WrongTokenKey`, `StoreError`, and
+        `token_keys`: Fernet keys, the first one seals, all unseal. `before`: the vault of a data set that was emptied,
+        whose names of agents the first to write into it goes on with. Raises `WrongTokenKey`, `StoreError`, and
         `ValueError` for a key that is none.
         """
         fernets = [Fernet(key) for key in token_keys]
         fernet = MultiFernet(fernets)
-        fresh = secrets.token_bytes(_DIGEST_KEY_BYTES)
+        fresh = secrets.token_bytes(_DIGEST_KEY_BYTES) if before is None else before._digest_key  # noqa: SLF001 - its own class's
         with translated("reading the digest key"):
             wrapped = await keep_first(client, keys.digest, fernet.encrypt(fresh))
         try:

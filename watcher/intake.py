@@ -70,6 +70,8 @@ class _Sink:
         self._router = router
         self._publisher = publisher
         self._saved = ""
+        self._lists = False
+        """A list is under way: what waited was dropped for it, and what it shows of that is not known yet."""
 
     def save(self) -> None:
         """Save how far everything is told."""
@@ -93,7 +95,19 @@ class _Sink:
         self.save()
 
     def _told_up_to(self) -> str:
-        return self._router.told_up_to(self.scope, self.position)
+        """ "" if that is unknown."""
+        return "" if self._lists else self._router.told_up_to(self.scope, self.position)
+
+    async def _begin_list(self, position: str) -> None:
+        self._lists = True
+        self._router.read_anew(self.scope)
+        await self._floors.begin(position)
+
+    async def _complete_list(self, position: str) -> None:
+        self._lists = False
+        self.position = position
+        self.save()
+        await self._floors.complete()
 
     def _rebuilt(self) -> None:
         """It is another cluster: nothing of the one before counts."""
@@ -114,15 +128,12 @@ class EventSink(_Sink):
         match change:
             case Began(position):
                 self._listed = []
-                self._router.read_anew(self.scope)
-                await self._floors.begin(position)
+                await self._begin_list(position)
             case Found(objects):
                 self._listed += [event for event in objects if event.involved_object.kind in ROUTED]
             case Completed(position):
                 self._tell_listed()
-                self.position = position
-                self.save()
-                await self._floors.complete()
+                await self._complete_list(position)
             case Changed(deltas, position):
                 for delta in deltas:
                     self._changed(delta)
@@ -189,8 +200,7 @@ class ObjectSink(_Sink):
     async def take(self, change: Change[Pod] | Change[ReplicaSet]) -> None:
         match change:
             case Began(position):
-                self._router.read_anew(self.scope)
-                await self._floors.begin(position)
+                await self._begin_list(position)
             case Found(objects):
                 for each in objects:
                     self._listed(each)
@@ -198,9 +208,7 @@ class ObjectSink(_Sink):
                 for uid in self._directory.uids(self._place) - uids:
                     self._absences.suspect(uid)
                 self._directory.keep_bare(self._place, uids)
-                self.position = position
-                self.save()
-                await self._floors.complete()
+                await self._complete_list(position)
             case Changed(deltas, position):
                 for delta in deltas:
                     self._changed(delta.verb, delta.object)

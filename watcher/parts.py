@@ -325,7 +325,7 @@ class Watcher:
                 if self._settings.queue_url != self._settings.redis_url:
                     await check_queue(self._settings.queue_url)
                 marker = await Ledger(self._client, self._keys).marker()
-                vault = await self._open_vault()
+                vault = await self._open_vault(None)
             except StoreUnavailable as error:
                 delay_s = _BACKOFF.delay_s(failures, self._random)
                 log.warning("Redis is not there yet; tried again", error=str(error), retry_in_s=round(delay_s, 1))
@@ -335,8 +335,8 @@ class Watcher:
                 log.info("connected to Redis", server=server)
                 return vault, marker
 
-    async def _open_vault(self) -> TokenVault:
-        return await TokenVault.open(self._client, self._keys, self._settings.token_keys)
+    async def _open_vault(self, before: TokenVault | None) -> TokenVault:
+        return await TokenVault.open(self._client, self._keys, self._settings.token_keys, before=before)
 
 
 def _parsed(flag: str, parse: Callable[[str], _Parsed], text: str) -> _Parsed:

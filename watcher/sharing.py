@@ -5,7 +5,8 @@ changes hands without a gap: its holder stops reading it, writes down how far it
 crash the lease runs out, and the next holder goes on from what was written down last.
 
 While Redis is away everybody goes on reading what it holds: what it appends later is judged there. Back again, after
-longer than a lease or after a fail-over, Redis counts all as dead who have not said anything yet. So for one lease more
+longer than a lease, after a fail-over or emptied, Redis counts all as dead who have not said anything yet. So for one
+lease more
 those count as alive who did before: else the first one to come would take all that is read, and would derive from
 Kubernetes anew what its readers still have in memory and are about to write down.
 """
@@ -140,7 +141,8 @@ class Sharing:
         """What Redis says when asked for `units`. Raises `StoreError`."""
         holdings = await self._tenures.hold(self._watcher, sorted(units))
         now_s, lease_s = self._clock.monotonic_s(), self._tenures.lease_s
-        if self._alive and (holdings.fell_back or now_s - self._heard_at_s >= lease_s):
+        forgotten = holdings.fell_back or not holdings.known or now_s - self._heard_at_s >= lease_s
+        if self._alive and forgotten:
             self._missed, self._patient_until_s = frozenset(self._alive), now_s + lease_s
         self._missed -= frozenset(holdings.alive)
         self._heard_at_s = now_s

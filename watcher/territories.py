@@ -62,7 +62,7 @@ class Territories:
         parts: Parts,
         group: asyncio.TaskGroup,
         marker: str,
-        open_vault: Callable[[], Awaitable[TokenVault]],
+        open_vault: Callable[[TokenVault], Awaitable[TokenVault]],
         slots: Slots | None,
     ) -> None:
         """`slots`: the domain of the whole cluster; None if the units are namespaces."""
@@ -233,7 +233,7 @@ class Territories:
         await held.territory.run(starts)
 
     async def _start_over(self) -> None:
-        vault = await self._open_vault()
+        vault = await self._open_vault(self._parts.registrar.vault)
         # From here on nothing fails for good: saving and registering insist.
         self._parts.publisher.saving = True
         self._parts.publisher.forget_recent()

@@ -302,6 +302,10 @@ class Holdings(msgspec.Struct, frozen=True):
     """What the asker holds of the units it wanted."""
     fell_back: bool = False
     """Another history of the data answers than the last time: it may have missed that others live."""
+    known: bool = True
+    """Redis knew that the asker lives. If not, it may know nothing of others either: it was emptied, or this is the
+    first time, or the asker said nothing for a lease.
+    """
 
 
 _card_encoder = msgspec.msgpack.Encoder()

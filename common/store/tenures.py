@@ -40,12 +40,12 @@ class Tenures:
     async def hold(self, watcher: WatcherId, wanted: Sequence[Unit]) -> Holdings:
         """Live on, keep what is held of `wanted`, take what is free of it. To be called well within each lease."""
         keys = self._keys
-        alive, epochs = await self._call(
+        alive, epochs, known = await self._call(
             "hold", (self._watchers, keys.holders, keys.terms, keys.reigns), (watcher, self._lease_ms, *wanted)
         )
         held = {unit: Epoch(int(epoch)) for unit, epoch in zip(wanted, epochs, strict=True) if epoch}
         fell_back, self._fell_back = self._fell_back, False
-        return Holdings(tuple(WatcherId(name.decode()) for name in alive), held, fell_back)
+        return Holdings(tuple(WatcherId(name.decode()) for name in alive), held, fell_back, known=bool(known))
 
     async def hand_over(self, watcher: WatcherId, units: Collection[Unit]) -> None:
         """Give `units` back; what they hold must have been saved before."""

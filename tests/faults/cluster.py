@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ from console.doubles.kube import KubeDouble
 from console.doubles.kube_control import Delete, Put, SendLine
 from console.doubles.kube_resources import Target
 from console.doubles.server import Reply
-from tests.faults.check import Listed, Pod, Said
 from tests.faults.compressed import now_s
 from tests.faults.plan import POISON, DeletePod, Plan, PutEvent, PutPod, PutReplicaSet, PutSecret, PutTry, Workspace
+from tests.faults.record import Listed, Pod, Said
 
 __all__ = ["Cluster", "RecordingKube"]
 
@@ -155,6 +156,11 @@ class Cluster:
             **said,
         }
         return self._put("events", value)
+
+    def names(self, uids: Iterable[str]) -> frozenset[str]:
+        """What the objects of `uids` are called."""
+        wanted = frozenset(uids)
+        return frozenset(name for name, uid in self._uids.items() if uid in wanted)
 
     def _put(self, resource: str, value: dict[str, Any]) -> int:
         self._kube.apply(Put(resource, value))

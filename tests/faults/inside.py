@@ -1,4 +1,4 @@
-"""What a watcher has in hand and has not told yet: asked of its own parts, which are remembered as they are made.
+"""What a watcher has not told yet, or let go: asked of its own parts, which are remembered as they are made.
 
 Nothing outside shows it: Redis does not know of an event that waits for its pod, or of a count that is held back.
 """
@@ -12,13 +12,26 @@ from weakref import WeakKeyDictionary
 from tests.faults.process import Process
 from watcher.directory import ANY_NAMESPACE, Directory
 from watcher.errands import Errands
-from watcher.parking import Parking
+from watcher.parking import Parked, Parking
 from watcher.paths import EVENTS, scope_name
 from watcher.repeats import Repeats
 
-__all__ = ["REMEMBERED", "in_hand"]
+__all__ = ["REMEMBERED", "expired", "in_hand"]
 
 _parts_of: WeakKeyDictionary[Process, list[object]] = WeakKeyDictionary()
+
+
+class _Parking(Parking):
+    """One that remembers what it dropped."""
+
+    def __init__(self, max_events: int) -> None:
+        super().__init__(max_events)
+        self.dropped: list[str] = []
+        """The UIDs of Events."""
+
+    def _note(self, parked: Parked) -> None:
+        self.dropped.append(parked.event.topic)
+        super()._note(parked)
 
 
 def _remembered(kind: type[Any]) -> Callable[..., Any]:
@@ -34,12 +47,17 @@ def _remembered(kind: type[Any]) -> Callable[..., Any]:
 
 REMEMBERED: Final = {
     "watcher.parts.Directory": _remembered(Directory),
-    "watcher.parts.Parking": _remembered(Parking),
+    "watcher.parts.Parking": _remembered(_Parking),
     "watcher.parts.Repeats": _remembered(Repeats),
     "watcher.absence.Errands": _remembered(Errands),
     "watcher.sources.Errands": _remembered(Errands),
 }
 """To be put in place of these names."""
+
+
+def expired(process: Process) -> list[str]:
+    """The UIDs of the Events that the watcher that is `process` waited for in vain."""
+    return [uid for part in _parts_of.get(process, ()) if isinstance(part, _Parking) for uid in part.dropped]
 
 
 def in_hand(process: Process, namespaces: Iterable[str]) -> list[str]:

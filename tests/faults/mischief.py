@@ -45,6 +45,8 @@ async def inflict(world: World, fault: Fault) -> bool:
         return await world.fail_over(fault.for_s / 2)
     if kind is Kind.REDIS_LAGGING:
         return await world.fail_over_lagging(fault.for_s / 4, fault.for_s / 2)
+    if kind is Kind.REDIS_FLUSH:
+        return await world.empty_redis()
     if kind is Kind.DOWNTIME:
         return await _downtime(world, fault)
     world.bells.unanswered = 0

@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from math import ceil, inf
 from typing import Final
 
-from tests.faults.check import Disturbance, Pod, Said, key_of
+from tests.faults.check import key_of
 from tests.faults.coder import Request
 from tests.faults.compressed import FACTOR
 from tests.faults.plan import HANGS_FROM_S, Plan
+from tests.faults.record import Disturbance, Pod, Said
 
 __all__ = ["BEFORE_S", "BESIDE_S", "are_late", "latencies_s", "others_ms", "p99"]
 

@@ -30,6 +30,12 @@ class Outcome(msgspec.Struct, frozen=True):
     unseen: int
     drops: dict[str, int]
     unread: int = 0
+    dropped: int = 0
+    """Never told, but counted as dropped for their agent."""
+    expired: int = 0
+    """Never told, but each expired and counted, when no watcher could know its pod."""
+    lost_to_flush: int = 0
+    repeated_by_flush: int = 0
     before_ms: list[int] = []
     """How long the lines of others took before one workspace hung."""
     beside_ms: list[int] = []
@@ -81,6 +87,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
         ("ambiguous requests", sum(each.ambiguous for each in outcomes)),
         ("come and gone unseen (410 meanwhile)", sum(each.unseen for each in outcomes)),
         ("gone before their Secret was read", sum(each.unread for each in outcomes)),
+        ("not told, but counted as dropped", sum(each.dropped for each in outcomes)),
+        (
+            "events not told, but counted as expired: nobody could know their pod",
+            sum(each.expired for each in outcomes),
+        ),
+        ("lost to FLUSHALL, for they waited", sum(each.lost_to_flush for each in outcomes)),
+        ("repeated by FLUSHALL", sum(each.repeated_by_flush for each in outcomes)),
         ("lines of others before one workspace hung", len(before(outcomes))),
         ("… their p50, ms", int(1_000 * median(before(outcomes) or [0]))),
         ("… their p99, ms", int(1_000 * p99(before(outcomes)))),

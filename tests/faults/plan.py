@@ -46,6 +46,7 @@ class Kind(StrEnum):
     REDIS_FAIL_OVER = "Redis: fail-over to its replica"
     REDIS_LAGGING = "Redis: fail-over to a replica that lags"
     REDIS_RESTART = "Redis: killed, restarted from its AOF"
+    REDIS_FLUSH = "Redis: emptied by mistake (FLUSHALL)"
     LOST_BELLS = "queue: bells lost"
     CODER_CUT = "Coder: connections cut"
     CODER_SILENT = "Coder: half-open connections"
@@ -73,8 +74,11 @@ class Kind(StrEnum):
     CLOCK = "wall clock jumps"
 
 
-_OF_A_SERVER: Final = (Kind.REDIS_RESTART, Kind.REDIS_FAIL_OVER, Kind.REDIS_LAGGING)
+_OF_A_SERVER: Final = (Kind.REDIS_RESTART, Kind.REDIS_FAIL_OVER, Kind.REDIS_LAGGING, Kind.REDIS_FLUSH)
 """What happens to a server as a whole, so that the world needs one of its own."""
+_ANY: Final = [kind for kind in Kind if kind is not Kind.REDIS_FLUSH]
+FLUSHED_EACH: Final = 12
+"""Of so many seeds one has a server that is emptied, which takes away what waits."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -168,7 +172,7 @@ def plan_of(seed: int) -> Plan:
     hangs = seed % HANGING_EACH == HANGING_EACH - 1
     workspaces = tuple(_workspace(random, plain=hangs) for _ in range(9 if hangs else random.randint(5, 9)))
     hanging = random.randrange(len(workspaces)) if hangs else None
-    faults = _faults(random) if hanging is None else _hanging(random, hanging)
+    faults = _with_flush(seed, _faults(random)) if hanging is None else _hanging(random, hanging)
     poisoned = {fault.target % len(workspaces) for fault in faults if fault.kind is Kind.CODER_POISON}
     steps = [step for index, each in enumerate(workspaces) for step in _story(random, index, each, index in poisoned)]
     refused = Random(f"refused {seed}")  # of its own, so that all else stays as it is
@@ -191,6 +195,16 @@ def _faults(random: Random) -> tuple[Fault, ...]:
     return tuple(sorted((_fault(random) for _ in range(random.randint(4, 10))), key=lambda fault: fault.at_s))
 
 
+def _with_flush(seed: int, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """`faults`, and FLUSHALL in every twelfth schedule. There no fail-over may bring back what was emptied."""
+    random = Random(f"flushed {seed}")  # of its own, so that all else stays as it is
+    if random.randrange(FLUSHED_EACH):
+        return faults
+    flush = Fault(round(random.uniform(4.0, ENDS_S), 2), Kind.REDIS_FLUSH, 0, 0.0, often=1)
+    kept = [fault for fault in faults if fault.kind is not Kind.REDIS_LAGGING]
+    return tuple(sorted([*kept, flush], key=lambda fault: fault.at_s))
+
+
 def _hanging(random: Random, workspace: int) -> tuple[Fault, ...]:
     """Coder obeys and never answers, or answers later than two leases."""
     if random.random() < 0.5:
@@ -211,7 +225,7 @@ def _workspace(random: Random, *, plain: bool) -> Workspace:
 def _fault(random: Random) -> Fault:
     return Fault(
         at_s=round(random.uniform(2.0, ENDS_S), 2),
-        kind=random.choice(list(Kind)),
+        kind=random.choice(_ANY),
         target=random.randrange(1_000),
         for_s=round(random.uniform(0.5, 10.0), 2),
         often=random.randint(1, 4),

@@ -13,13 +13,13 @@ import msgspec
 import redis.asyncio
 
 from common.telemetry.logging import configure_logging
-from tests.faults.check import Disturbance
 from tests.faults.compressed import now_s
 from tests.faults.leaks import Tap
 from tests.faults.outcome import Outcome
 from tests.faults.plan import Fault, Plan, plan_of
 from tests.faults.process import install
 from tests.faults.programs import patched
+from tests.faults.record import Disturbance
 from tests.faults.world import World
 
 __all__ = ["Stage", "play_seeds", "staged"]

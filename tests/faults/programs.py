@@ -31,7 +31,7 @@ from console.doubles.kube import kubeconfig
 from shipper.parts import Shipper
 from tests.faults.compressed import CompressedDispatcher, CompressedTenures, LoopClock
 from tests.faults.cutter import Cutter, Observer
-from tests.faults.inside import REMEMBERED, in_hand
+from tests.faults.inside import REMEMBERED, expired, in_hand
 from tests.faults.process import Process
 from watcher.parts import Watcher
 
@@ -228,6 +228,10 @@ class WatcherProgram(Program):
     def in_hand(self, namespaces: Iterable[str]) -> list[str]:
         """What it has read and not told."""
         return in_hand(self.process, namespaces)
+
+    def expired(self) -> list[str]:
+        """The UIDs of the Events whose pod did not come."""
+        return expired(self.process)
 
     def deaf(self) -> list[str]:
         """Why it may not hear or tell everything yet; empty if it does."""

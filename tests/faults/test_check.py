@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from tests.faults.check import LAGGED, Disturbance, Findings, Listed, Pod, Record, Said, check, key_of
+from tests.faults.check import check, key_of
 from tests.faults.coder import Request
+from tests.faults.record import LAGGED, Disturbance, Findings, Flush, Listed, Pod, Record, Said
 
 TOKEN = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"
@@ -37,7 +38,6 @@ def judged(*requests: Request, disturbed: str = "", **changes: object) -> Findin
         late={},
         reasons={},
         verdicts={},
-        parked_expired=0,
         watchers=frozenset({"w0.1"}),
     )
     return check(msgspec.structs.replace(record, **changes))
@@ -77,10 +77,81 @@ def test_a_loss_is_excused_by_a_drop_that_redis_counted_for_this_agent_only() ->
     assert judged(few, drops={OTHER: 1}).lost == ["w0e1 ×1 of p"]
 
 
-def test_an_event_that_expired_while_parked_is_excused_only_if_its_pod_is_gone() -> None:
-    few = request(*LINES[:2], LINES[3])
-    assert judged(few, parked_expired=1).lost == ["w0e1 ×1 of p"]
-    assert judged(few, parked_expired=1, pods={"p": Pod(TOKEN, 0.0, 9.0)}).lost == []
+@pytest.mark.parametrize(
+    ("flush_s", "disturbed", "excused"), [(9.0, "w0.1", True), (9.0, "s0.1", False), (12.0, "w0.1", False)]
+)
+def test_disorder_is_excused_where_redis_was_emptied_and_a_watcher_came_anew(
+    flush_s: float, disturbed: str, *, excused: bool
+) -> None:
+    late = request(CREATED, *reversed(LINES[1:3]), LINES[3])
+    found = judged(late, disturbances=[Disturbance(disturbed, "kill", 8.0, 8.5)], flushes=[Flush(flush_s, {})])
+    assert (len(found.after_flush), len(found.disordered)) == ((1, 0) if excused else (0, 1))
+
+
+GONE = {"p": Pod(TOKEN, 8.0, 20.0)}
+KILLED = [Disturbance("w0.1", "kill", 12.0, 13.0)]
+
+
+@pytest.mark.parametrize(
+    ("excused", "pods", "expired", "compacted_s", "disturbances"),
+    [
+        (True, GONE, {"w0e1"}, [], KILLED),
+        (True, GONE, {"w0e1"}, [9.0], []),
+        (False, {"p": Pod(TOKEN, 8.0)}, {"w0e1"}, [], KILLED),  # it is still there
+        (False, GONE, {"w0e0"}, [], KILLED),  # another one expired
+        (False, GONE, {"w0e1"}, [], []),  # nothing kept anybody from knowing the pod
+        (False, GONE, {"w0e1"}, [7.0], [Disturbance("w0.1", "kill", 6.0, 7.0)]),  # before it came
+        (False, GONE, {"w0e1"}, [], [Disturbance("w0.1", "kill", 41.0, 42.0)]),  # long after its end
+        (False, GONE, {"w0e1"}, [], [Disturbance("s0.1", "kill", 12.0, 13.0)]),
+    ],
+)
+def test_an_event_that_expired_is_excused_if_its_pod_could_not_be_known(
+    pods: dict[str, Pod], expired: set[str], compacted_s: list[float], disturbances: list[Disturbance], *, excused: bool
+) -> None:
+    found = judged(
+        request(*LINES[:2], LINES[3]), pods=pods, expired=frozenset(expired), compacted_s=compacted_s,
+        disturbances=disturbances, verdicts={"parked_expired": 1},
+    )  # fmt: skip
+    assert (found.lost, found.expired) == (([], 1) if excused else (["w0e1 ×1 of p"], 0))
+
+
+def test_what_expired_and_was_not_counted_is_said() -> None:
+    found = judged(request(*LINES), expired=frozenset({"w0e1"}))
+    assert found.unreasoned == ["1 of 1 events without their pod"]
+
+
+def at(at_s: float) -> list[Said]:
+    return [msgspec.structs.replace(each, at_s=at_s if each.what == "w0e1" else 0.0) for each in SAID]
+
+
+@pytest.mark.parametrize(
+    ("excused", "at_s", "flush", "disturbed"),
+    [
+        (True, 5.0, Flush(10.0, {TOKEN: 1}), ""),  # it waited
+        (False, 5.0, Flush(10.0, {TOKEN: 0}), ""),
+        (False, 5.0, Flush(10.0, {OTHER: 1}), ""),
+        (False, 11.0, Flush(10.0, {TOKEN: 1}), ""),  # it came later
+        (True, 9.5, Flush(10.0, {TOKEN: 0}), ""),  # it was under way
+        (True, 5.0, Flush(10.0, {TOKEN: 0}), "w0.1"),  # who had read it was no more
+        (False, 5.0, Flush(10.0, {TOKEN: 0}), "s0.1"),
+    ],
+)
+def test_what_was_lost_when_redis_was_emptied_is_counted_for_itself(
+    at_s: float, flush: Flush, disturbed: str, *, excused: bool
+) -> None:
+    found = judged(request(*LINES[:2], LINES[3]), said=at(at_s), flushes=[flush], disturbed=disturbed)
+    assert (found.lost, found.lost_to_flush) == (([], 1) if excused else (["w0e1 ×1 of p"], 0))
+
+
+@pytest.mark.parametrize(
+    ("flush_s", "disturbed", "excused"), [(15.0, "w0.1", True), (15.0, "", False), (5.0, "w0.1", False)]
+)
+def test_a_repeat_after_redis_was_emptied_needs_a_watcher_that_knew_nothing(
+    flush_s: float, disturbed: str, *, excused: bool
+) -> None:
+    again = request(LINES[3], began_s=20.0, owner="s1.1")
+    found = judged(request(*LINES), again, disturbed=disturbed, flushes=[Flush(flush_s, {})])
+    assert (len(found.unexplained_repeats), found.repeated_by_flush) == ((0, 1) if excused else (1, 0))
 
 
 def test_a_repeat_needs_a_reason() -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.faults.check import Disturbance, Pod, Said
 from tests.faults.coder import Request
 from tests.faults.compressed import FACTOR
 from tests.faults.neighbours import latencies_s, p99
 from tests.faults.outcome import Outcome, failures
+from tests.faults.record import Disturbance, Pod, Said
 
 TOKEN = "11111111-2222-4333-8444-555555555555"
 HANGING = "99999999-2222-4333-8444-555555555555"

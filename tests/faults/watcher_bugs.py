@@ -206,6 +206,13 @@ WATCHER_BUGS: Final = (
         watcher("publisher"),
     ),
     Bug(
+        "a position is saved while a list is under way",
+        "watcher/intake.py",
+        'return "" if self._lists else self',
+        "return self",
+        watcher("intake"),
+    ),
+    Bug(
         "what comes after a first list may be read before that is saved",
         "watcher/floor.py",
         "            await self._publisher.flushed()\n",
@@ -253,6 +260,13 @@ WATCHER_BUGS: Final = (
         "watcher/sharing.py",
         "patient = self._clock.monotonic_s() < self._patient_until_s",
         "patient = False",
+        watcher("sharing"),
+    ),
+    Bug(
+        "whoever Redis has forgotten is taken for dead",
+        "watcher/sharing.py",
+        "or not holdings.known ",
+        "",
         watcher("sharing"),
     ),
     Bug(

@@ -11,13 +11,12 @@ from typing import Final, TypeVar
 
 import redis.asyncio
 
-from common.crypto import TokenVault, new_token_key
-from common.ids import AgentId
-from common.store.keys import Keys
+from common.crypto import new_token_key
 from console.doubles.coder_control import AddAgent
 from console.doubles.coder_control import MakeReady as CoderMakeReady
 from console.doubles.kube_control import Compact
-from tests.faults.check import LAGGED, Disturbance, Findings, Record, check
+from tests.faults.accounts import Accounts
+from tests.faults.check import check
 from tests.faults.cluster import Cluster, RecordingKube
 from tests.faults.coder import CoderWatch, RecordingCoder
 from tests.faults.compressed import now_s
@@ -27,6 +26,7 @@ from tests.faults.neighbours import BEFORE_S, BESIDE_S, others_ms
 from tests.faults.outcome import Outcome
 from tests.faults.plan import HANGS_FROM_S, Fault, MakeReady, Plan
 from tests.faults.programs import Bells, Place, Program, ShipperProgram, WatcherProgram
+from tests.faults.record import LAGGED, Disturbance, Findings, Record
 from tests.faults.server import OwnRedis
 
 __all__ = ["World"]
@@ -70,7 +70,7 @@ class World:
         self._generation = 0
         self._token_key = new_token_key()
         self._client: redis.asyncio.Redis
-        self._agents: dict[str, AgentId] = {}
+        self._accounts = Accounts(self.prefix, self._token_key, self._tokens)
 
     async def play(self) -> Outcome:
         """From the first start to the last word. Whatever happens, everything that was started is ended."""
@@ -162,6 +162,13 @@ class World:
             await self._follow_redis(down_s)
         return lost_bytes > 0
 
+    async def empty_redis(self) -> bool:
+        """FLUSHALL by mistake."""
+        if self._redis is None or self._redis_moves:
+            return False
+        await self._accounts.flush(self._client)
+        return True
+
     @contextlib.contextmanager
     def _moving_redis(self, kind: str) -> Iterator[None]:
         """Until the block ends all are disturbed, and nothing else may happen to the server of this world."""
@@ -218,8 +225,7 @@ class World:
         for letter, count in (("w", self.plan.watchers), ("s", self.plan.shippers)):
             for number in range(count):
                 await self.start(f"{letter}{number}")
-        vault = await TokenVault.open(self._client, Keys(self.prefix), [self._token_key])
-        self._agents = {token: vault.agent_id(token) for token in self._tokens}
+        await self._accounts.open(self._client)
         # What came before the first list of all is history, and is not told.
         namespaces = len({each.namespace for each in self.plan.workspaces})
         watches = 3 * (self.plan.watchers if self.plan.whole_cluster else namespaces)
@@ -281,17 +287,8 @@ class World:
 
     async def _look(self) -> tuple[Findings, list[str]]:
         """The judge's opinion, and what is still under way; of one instant as Redis sees it."""
-        keys, tokens = Keys(self.prefix), self._tokens
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.zcard(keys.due)
-            pipe.scard(keys.claimed)
-            pipe.hget(keys.census, "waiting")
-            for token in tokens:
-                pipe.hmget(keys.facts(self._agents[token]), "dropped", "refused", "late")
-            due, claimed, waiting, *facts = await pipe.execute()
-        counts = {"due": due, "claimed": claimed, "records waiting": int(waiting or 0)}
-        dropped, refused, late = ([int(each[place] or 0) for each in facts] for place in (0, 1, 2))
-        under_way = [f"{count} {what}" for what, count in counts.items() if count]
+        tokens, balance = self._tokens, await self._accounts.read(self._client)
+        under_way = list(balance.under_way)
         watchers = [each for each in self._ended if isinstance(each, WatcherProgram)]
         found = check(
             Record(
@@ -304,12 +301,13 @@ class World:
                 disturbances=[*self._disturbances, *self._stalls],
                 compacted_s=self.cluster.compacted_s,
                 listed=self.kube.listed,
-                drops=dict(zip(tokens, dropped, strict=True)),
-                refused=dict(zip(tokens, refused, strict=True)),
-                late=dict(zip(tokens, late, strict=True)),
+                drops=balance.drops,
+                refused=balance.refused,
+                late=balance.late,
                 reasons=self._counted("coder_logstream_dropped_total", "reason"),
                 verdicts=self._counted("coder_logstream_records_total", "outcome"),
-                parked_expired=int(sum(each.count("records_total", outcome="parked_expired") for each in watchers)),
+                expired=self.cluster.names([uid for each in watchers for uid in each.expired()]),
+                flushes=self._accounts.flushes,
                 watchers=frozenset(each.name for each in watchers),
             )
         )
@@ -358,9 +356,15 @@ class World:
             lost=len(findings.lost),
             repeated=findings.repeated,
             ambiguous=findings.ambiguous,
-            disordered=len(findings.disordered) + len(findings.after_lag) + len(findings.after_drop),
+            disordered=sum(
+                map(len, (findings.disordered, findings.after_lag, findings.after_drop, findings.after_flush))
+            ),
             unseen=findings.unseen,
             unread=findings.unread,
+            dropped=findings.dropped,
+            expired=findings.expired,
+            lost_to_flush=findings.lost_to_flush,
+            repeated_by_flush=findings.repeated_by_flush,
             drops={word: count for word, count in drops.items() if count},
             before_ms=before_ms,
             beside_ms=beside_ms,

@@ -1,8 +1,8 @@
 -- hold: a watcher says that it lives, keeps the units it holds and takes those it wants that nobody holds.
 -- KEYS  1 watchers (zset)  2 holders (hash)  3 terms (zset)  4 reigns (hash)
 -- ARGV  1 watcher  2 time to live in ms, then the units wanted
--- Answer  {watchers alive, in order of name, {epoch or "", ...}}: an epoch for each unit wanted that is now held, ""
---         for one that somebody else holds
+-- Answer  {watchers alive, in order of name, {epoch or "", ...}, 1 or 0}: an epoch for each unit wanted that is now
+--         held, "" for one that somebody else holds; whether the watcher was known to live
 -- Clock TIME. Cost O(units + watchers). Caller Tenures.hold
 local FAR_MS = 10 * 60 * 1000
 
@@ -12,7 +12,7 @@ local ends = now + tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 -- A life longer than any that is given comes from a clock that has jumped back.
 redis.call('ZREMRANGEBYSCORE', KEYS[1], now + FAR_MS, '+inf')
-redis.call('ZADD', KEYS[1], ends, ARGV[1])
+local known = redis.call('ZADD', KEYS[1], ends, ARGV[1]) == 0
 
 local epochs = {}
 for i = 3, #ARGV do
@@ -35,4 +35,4 @@ for i = 3, #ARGV do
 end
 local alive = redis.call('ZRANGE', KEYS[1], 0, -1)
 table.sort(alive)
-return {alive, epochs}
+return {alive, epochs, known and 1 or 0}

@@ -56,6 +56,17 @@ async def test_a_waiting_event_holds_the_saved_position_back() -> None:
     assert rig.outbox.positions["events/*"] == "21"
 
 
+async def test_while_a_list_is_under_way_nothing_is_saved_of_what_waited_before_it() -> None:
+    rig = Rig()
+    await rig.deliver("events", "ADDED", event(about="other", kind="Node", version="20"))
+    waiting = event(version="21")
+    await rig.deliver("events", "ADDED", waiting)
+    await rig.events.take(Began("30"))
+    rig.events.save()
+    rig.events.part(rig.domain.units)
+    assert rig.outbox.positions["events/*"] == "20"
+
+
 async def test_an_event_reaches_no_object_of_another_namespace() -> None:
     rig = Rig()
     await rig.deliver("pods", "ADDED", pod())

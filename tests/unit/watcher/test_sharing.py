@@ -150,6 +150,7 @@ class Group:
     def __init__(self) -> None:
         self.alive: tuple[WatcherId, ...] = (ME, OTHER)
         self.fell_back = False
+        self.known = True
         self.away = False
         self.read: set[Unit] = set()
 
@@ -157,7 +158,8 @@ class Group:
         if self.away:
             raise StoreUnavailable("away")
         fell_back, self.fell_back = self.fell_back, False
-        return Holdings(self.alive, dict.fromkeys(wanted, Epoch(1)), fell_back)
+        known, self.known = self.known, True
+        return Holdings(self.alive, dict.fromkeys(wanted, Epoch(1)), fell_back, known)
 
     async def take(self, units: Collection[Unit]) -> None:
         self.read |= set(units)
@@ -183,15 +185,18 @@ async def _sharing_with_another() -> AsyncIterator[tuple[Group, RoundByRound]]:
         running.cancel()
 
 
-@pytest.mark.parametrize("away_s", [0.0, LEASE_S])
-async def test_nobody_is_taken_for_dead_who_had_no_time_yet_to_come_back_to_redis(away_s: float) -> None:
+@pytest.mark.parametrize(("away_s", "emptied"), [(0.0, False), (LEASE_S, False), (0.0, True)])
+async def test_nobody_is_taken_for_dead_who_had_no_time_yet_to_come_back_to_redis(
+    away_s: float, *, emptied: bool
+) -> None:
     async with _sharing_with_another() as (group, clock):
         ours = set(group.read)
         if away_s:
             group.away = True
             await clock.pass_s(away_s)
             group.away = False
-        group.alive, group.fell_back = (ME,), not away_s  # the other one is known no more, and its leases have run out
+        group.fell_back, group.known = not away_s and not emptied, not emptied
+        group.alive = (ME,)  # the other one is known no more, and its leases have run out
         await clock.pass_s(0.4)
         await clock.pass_s(LEASE_S - 0.1)
         assert group.read == ours

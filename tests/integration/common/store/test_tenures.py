@@ -28,7 +28,8 @@ async def test_a_free_unit_is_taken_and_kept_under_one_epoch(tenures: Tenures) -
     first = await tenures.hold(ONE, [A, B])
     assert first.alive == (ONE,)
     assert set(first.held) == {A, B}
-    assert await tenures.hold(ONE, [A, B]) == first
+    again = await tenures.hold(ONE, [A, B])
+    assert (again.alive, again.held) == (first.alive, first.held)
 
 
 async def test_what_another_holds_is_not_given(tenures: Tenures) -> None:
@@ -105,6 +106,13 @@ async def test_watchers_that_ask_at_once_never_hold_the_same(tenures: Tenures) -
     answers: list[Holdings] = await asyncio.gather(*(tenures.hold(name, units) for name in names))
     held = [unit for answer in answers for unit in answer.held]
     assert sorted(held) == sorted(units)
+
+
+async def test_who_is_not_known_hears_of_it(tenures: Tenures) -> None:
+    assert not (await tenures.hold(ONE, [A])).known
+    assert (await tenures.hold(ONE, [A])).known
+    await tenures.retire(ONE)
+    assert not (await tenures.hold(ONE, [A])).known
 
 
 async def test_who_reaches_another_history_of_the_data_hears_of_it_once_and_holds_on(tmp_path: Path) -> None:
