@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from common.ids import AgentId, Uid
 from common.store.model import Card
@@ -234,6 +235,11 @@ class Directory:
             for each in [each for each in table if covers(each.namespace)]:
                 del table[each]
         self._count_bare()
+
+    def close_tombstones(self) -> None:
+        """Nothing that was there until now is told of those who have gone."""
+        for uid, (died_at_s, known) in self._tombs.items():
+            self._tombs[uid] = died_at_s, replace(known, told=False)
 
     def drop_tombstones(self, now_s: float) -> None:
         """Let the tombstones go whose time is over."""

@@ -176,6 +176,7 @@ class Registrar:
         What was told stays told.
         """
         self.vault, before = vault, self.vault
+        self._directory.close_tombstones()
         names: dict[AgentId, AgentId] = {}
         for known in list(self._directory):
             seats = []

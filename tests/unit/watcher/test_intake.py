@@ -323,6 +323,19 @@ async def test_an_emptied_redis_gets_everyone_again_under_new_names() -> None:
     assert rig.outbox.said == ["Pod Created"]  # what was told stays told
 
 
+async def test_an_emptied_redis_is_not_told_again_what_was_there_of_those_who_have_gone() -> None:
+    rig = Rig()
+    await rig.deliver("pods", "ADDED", pod())
+    await rig.deliver("events", "ADDED", event(version="11"))
+    await rig.deliver("pods", "DELETED", pod(deleting=True))
+    before = list(rig.outbox.said)
+    rig.registrar.start_over(rig.vault)
+    await take_list(rig, events=[event(version="11")])
+    assert rig.outbox.said == before
+    await rig.deliver("events", "ADDED", event("ev-2", version="51"))
+    assert rig.outbox.said == [*before, "Pod Scheduled x1"]
+
+
 async def test_several_agents_in_one_pod_each_get_its_events() -> None:
     rig = Rig()
     both = pod()
