@@ -49,11 +49,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Introduction(Struct, frozen=True):
-    """An agent's name in Redis and an object of it."""
+    """An agent's name in Redis now, and an object of it if we know one."""
 
     agent: AgentId
-    uid: Uid
-    card: Card
+    seat: tuple[Uid, Card] | None = None
 
 
 class Publisher:
@@ -76,8 +75,8 @@ class Publisher:
         """Why Redis did not do the last call, "" if it did."""
         self.saving = True
         """Whether what memory says is also true of the present Redis, so that it may be saved."""
-        self.introduce: Callable[[AgentId], Awaitable[Introduction | None]] = _nobody
-        """Who an agent is that Redis does not know any more; None if nobody knows it."""
+        self.introduce: Callable[[AgentId], Awaitable[Introduction]] = _unchanged
+        """Who an agent is that Redis does not know any more."""
         self.emptied: Callable[[], Awaitable[bool]] = _no
         """Whether Redis was emptied, too; if so all that is known is on its way to it when this returns."""
         self.read_anew: Callable[[], Awaitable[None]] = _nothing
@@ -250,7 +249,7 @@ class Publisher:
         self._lineage.go_on()
         if await self.emptied():
             return
-        for (resource, floor), units in self._floors.items():
+        for (resource, floor), units in list(self._floors.items()):  # a first list may set one meanwhile
             there = await self._insist(partial(self._ledger.floors, resource, units))
             await self._insist(partial(self._ledger.set_floors, resource, floor, units - there.keys()))
         for each in self._recent:
@@ -313,27 +312,21 @@ class Publisher:
             await self._append_again(unknown)
 
     async def _append_again(self, entries: list[tuple[Entry, float]]) -> None:
-        """Redis lost these agents: register them anew, perhaps under a new name, then append once more."""
+        """Redis lost these agents, or calls them by other names: register those whom we know, then append once more."""
         people = {agent: await self.introduce(agent) for agent in dict.fromkeys(entry.agent for entry, _ in entries)}
+        # Who was given away meanwhile is still to be registered, by what follows.
+        coming = {agent: (uid, seat.card) for (agent, uid), seat in self._next.seats.items() if seat.card is not None}
+        seats = {each.agent: each.seat or coming.get(each.agent) for each in people.values()}
         await self._all(
-            partial(self._writer.register, each.agent, each.uid, each.card)
-            for each in people.values()
-            if each is not None
+            partial(self._writer.register, agent, *seat) for agent, seat in seats.items() if seat is not None
         )
-        renamed = [
-            replace(entry, agent=each.agent) for entry, _ in entries if (each := people[entry.agent]) is not None
-        ]
-        lost = [entry for entry, _ in entries if people[entry.agent] is None]
-        if renamed:
-            answer = await self._insist(partial(self._writer.append, renamed))
-            if answer.ring:
-                self._ring.set()
-            for entry, verdict in zip(renamed, answer.verdicts, strict=True):
-                self._verdicts.note(entry, verdict)
-        for entry in lost:
-            self._verdicts.note(entry, Verdict.UNKNOWN_AGENT)
-        if lost:
-            dropped = len(lost)
+        renamed = [replace(entry, agent=people[entry.agent].agent) for entry, _ in entries]
+        answer = await self._insist(partial(self._writer.append, renamed))
+        if answer.ring:
+            self._ring.set()
+        for entry, verdict in zip(renamed, answer.verdicts, strict=True):
+            self._verdicts.note(entry, verdict)
+        if dropped := answer.verdicts.count(Verdict.UNKNOWN_AGENT):
             self._log.warning(
                 "records of agents that neither Redis nor the cluster knows were dropped", records=dropped
             )
@@ -383,8 +376,8 @@ class Publisher:
                 await self._clock.sleep(1.0)
 
 
-async def _nobody(_agent: AgentId) -> Introduction | None:
-    return None
+async def _unchanged(agent: AgentId) -> Introduction:
+    return Introduction(agent)
 
 
 async def _no() -> bool:

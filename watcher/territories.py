@@ -178,13 +178,15 @@ class Territories:
                 self._log.warning("cannot tell whether Redis was emptied; asked again", error=str(error))
                 await self._parts.clock.sleep(LOAD_AGAIN_S)
 
-    async def introduce(self, agent: AgentId) -> Introduction | None:
-        """Who `agent` is, whom Redis does not know; perhaps because it was emptied. Retries until Redis answers."""
+    async def introduce(self, agent: AgentId) -> Introduction:
+        """Who `agent` is, whom Redis does not know; perhaps because it was emptied. Retries until Redis answers.
+
+        Whose object is gone, or another watcher's by now, may have been registered in time, under the name of today.
+        """
         await self.emptied()
         while agent in self._renamed:
             agent = self._renamed[agent]
-        found = self._parts.registrar.card_of(agent)
-        return Introduction(agent, *found) if found is not None else None
+        return Introduction(agent, self._parts.registrar.card_of(agent))
 
     async def _take(self, units: Collection[Unit]) -> None:
         if self._slots is None:

@@ -61,8 +61,8 @@ class Accounts:
         counts = {"due": due, "claimed": claimed, "records waiting": int(waiting or 0)}
         return Balance(*self._with(facts), [f"{count} {what}" for what, count in counts.items() if count])
 
-    async def flush(self, client: redis.asyncio.Redis) -> None:
-        """FLUSHALL; what it takes away is noted, of the same instant."""
+    async def flush(self, client: redis.asyncio.Redis, watchers: frozenset[str]) -> None:
+        """FLUSHALL under `watchers`; what it takes away is noted, of the same instant."""
         async with client.pipeline(transaction=True) as pipe:
             for name in self._names.values():
                 pipe.xlen(self._keys.log(name))
@@ -71,7 +71,7 @@ class Accounts:
             *answers, _ = await pipe.execute()
         waited, facts = answers[: len(self._tokens)], answers[len(self._tokens) :]
         self._carried = self._with(facts)
-        self.flushes.append(Flush(now_s(), dict(zip(self._tokens, waited, strict=True))))
+        self.flushes.append(Flush(now_s(), dict(zip(self._tokens, waited, strict=True)), watchers))
 
     def _ask_facts(self, pipe: Any) -> None:
         for name in self._names.values():

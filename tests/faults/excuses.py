@@ -51,7 +51,7 @@ def was_missed(record: Record, said: Said) -> bool:
     went_s = pod.went_s if pod.went_s is not None else inf
     return any(at_s >= pod.came_s for at_s in record.compacted_s) or any(
         each.owner in ("", *record.watchers)
-        and (each.to_s is None or each.to_s >= pod.came_s)
+        and (each.to_s is None or each.to_s + CHANGES_HANDS_S >= pod.came_s)
         and each.from_s <= went_s + MISSED_WITHIN_S
         for each in record.disturbances
     )
@@ -65,15 +65,22 @@ def was_last_word(record: Record, said: Said) -> bool:
 
 
 def was_under_way(record: Record, said: Said) -> bool:
-    """Whether `said` was on its way into Redis when that was emptied, or nobody could remember how far he had read."""
+    """Whether `said` was on its way into Redis when that was emptied, or nobody was left who remembered what was read:
+    to those who came all that was there was history.
+    """
     return any(
-        said.at_s <= flush.at_s
-        and (
-            said.at_s >= flush.at_s - UNDER_WAY_S
-            or any(disturbed(record, watcher, said.at_s, flush.at_s + NOTICED_S) for watcher in record.watchers)
+        (flush.at_s - UNDER_WAY_S <= said.at_s <= flush.at_s)
+        or (
+            said.at_s <= flush.at_s
+            and any(disturbed(record, watcher, said.at_s, flush.at_s + NOTICED_S) for watcher in record.watchers)
         )
+        or (bool(flush.watchers) and all(_is_gone(record, watcher, flush, said.at_s) for watcher in flush.watchers))
         for flush in record.flushes
     )
+
+
+def _is_gone(record: Record, watcher: str, flush: Flush, at_s: float) -> bool:
+    return disturbed(record, watcher, flush.at_s, max(flush.at_s, at_s) + CHANGES_HANDS_S)
 
 
 def _was_listed(record: Record, pod: Pod, forgot_s: float) -> bool:
@@ -103,8 +110,12 @@ def is_met_anew(before: Request, again: Request, record: Record) -> bool:
 
 
 def someone_came(record: Record, flush: Flush, by_s: float) -> bool:
-    """Whether a watcher may have come to read what another one read about when `flush` took what was known of it."""
-    return any(disturbed(record, watcher, flush.at_s - WATCHER_LEASE_S, by_s) for watcher in record.watchers)
+    """Whether a watcher may have come to read what another one read about when `flush` took what was known of it, or
+    one listed all anew just then, as Kubernetes had forgotten where it was.
+    """
+    return any(disturbed(record, watcher, flush.at_s - WATCHER_LEASE_S, by_s) for watcher in record.watchers) or any(
+        flush.at_s - RECOVERY_S <= at_s <= flush.at_s + NOTICED_S for at_s in record.compacted_s
+    )
 
 
 def is_forgotten(request: Request, record: Record) -> bool:

@@ -64,6 +64,8 @@ class Flush(msgspec.Struct, frozen=True):
     at_s: float
     waiting: Mapping[str, int]
     """By token: records that waited in it."""
+    watchers: frozenset[str] = frozenset()
+    """Who ran then."""
 
 
 class Record(msgspec.Struct, frozen=True):

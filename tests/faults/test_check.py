@@ -100,7 +100,7 @@ KILLED = [Disturbance("w0.1", "kill", 12.0, 13.0)]
         (False, {"p": Pod(TOKEN, 8.0)}, {"w0e1"}, [], KILLED),  # it is still there
         (False, GONE, {"w0e0"}, [], KILLED),  # another one expired
         (False, GONE, {"w0e1"}, [], []),  # nothing kept anybody from knowing the pod
-        (False, GONE, {"w0e1"}, [7.0], [Disturbance("w0.1", "kill", 6.0, 7.0)]),  # before it came
+        (False, {"p": Pod(TOKEN, 28.0, 30.0)}, {"w0e1"}, [7.0], [Disturbance("w0.1", "kill", 6.0, 7.0)]),  # long before
         (False, GONE, {"w0e1"}, [], [Disturbance("w0.1", "kill", 41.0, 42.0)]),  # long after its end
         (False, GONE, {"w0e1"}, [], [Disturbance("s0.1", "kill", 12.0, 13.0)]),
     ],
@@ -134,6 +134,8 @@ def at(at_s: float) -> list[Said]:
         (True, 9.5, Flush(10.0, {TOKEN: 0}), ""),  # it was under way
         (True, 5.0, Flush(10.0, {TOKEN: 0}), "w0.1"),  # who had read it was no more
         (False, 5.0, Flush(10.0, {TOKEN: 0}), "s0.1"),
+        (True, 12.0, Flush(10.0, {TOKEN: 0}, frozenset({"w0.1"})), "w0.1"),  # nobody was left who knew
+        (False, 12.0, Flush(10.0, {TOKEN: 0}, frozenset({"w0.1", "w1.2"})), "w0.1"),
     ],
 )
 def test_what_was_lost_when_redis_was_emptied_is_counted_for_itself(
@@ -144,13 +146,21 @@ def test_what_was_lost_when_redis_was_emptied_is_counted_for_itself(
 
 
 @pytest.mark.parametrize(
-    ("flush_s", "disturbed", "excused"), [(15.0, "w0.1", True), (15.0, "", False), (5.0, "w0.1", False)]
+    ("flush_s", "disturbed", "compacted_s", "excused"),
+    [
+        (15.0, "w0.1", [], True),
+        (15.0, "", [14.0], True),
+        (15.0, "", [24.0], False),
+        (15.0, "", [], False),
+        (5.0, "w0.1", [], False),
+    ],
 )
-def test_a_repeat_after_redis_was_emptied_needs_a_watcher_that_knew_nothing(
-    flush_s: float, disturbed: str, *, excused: bool
+def test_a_repeat_after_redis_was_emptied_needs_a_watcher_that_knew_nothing_or_listed(
+    flush_s: float, disturbed: str, compacted_s: list[float], *, excused: bool
 ) -> None:
     again = request(LINES[3], began_s=20.0, owner="s1.1")
-    found = judged(request(*LINES), again, disturbed=disturbed, flushes=[Flush(flush_s, {})])
+    flushes = [Flush(flush_s, {})]
+    found = judged(request(*LINES), again, disturbed=disturbed, flushes=flushes, compacted_s=compacted_s)
     assert (len(found.unexplained_repeats), found.repeated_by_flush) == ((0, 1) if excused else (1, 0))
 
 

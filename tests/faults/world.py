@@ -166,7 +166,8 @@ class World:
         """FLUSHALL by mistake."""
         if self._redis is None or self._redis_moves:
             return False
-        await self._accounts.flush(self._client)
+        watchers = [each.name for each in self.running.values() if isinstance(each, WatcherProgram)]
+        await self._accounts.flush(self._client, frozenset(watchers))
         return True
 
     @contextlib.contextmanager

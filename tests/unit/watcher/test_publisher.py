@@ -258,15 +258,31 @@ async def test_an_agent_that_redis_lost_is_introduced_again_under_its_new_name()
     async with _publishing() as (publisher, redis, _):
         redis.known = set()
 
-        async def introduce(agent: AgentId) -> Introduction | None:
-            return Introduction(AgentId("a2"), Uid("u"), CARD) if agent == A else None
+        async def introduce(agent: AgentId) -> Introduction:
+            return Introduction(AgentId("a2"), (Uid("u"), CARD)) if agent == A else Introduction(agent)
 
         publisher.introduce = introduce
         publisher.append(_entry("1"))
         publisher.append(_entry("2", B))
         publisher.append(_entry("3"))
         await publisher.flushed()
-        assert redis.written == ["append a1 b2 a3", "register a2 u", "append a21 a23"]
+        assert redis.written == ["append a1 b2 a3", "register a2 u", "append a21 b2 a23"]
+
+
+async def test_who_is_not_ours_any_more_is_told_under_the_name_that_redis_has_now() -> None:
+    async with _publishing() as (publisher, redis, _):
+        redis.known = {AgentId("a2")}
+
+        async def introduce(agent: AgentId) -> Introduction:
+            if agent == B:
+                publisher.register(AgentId("b2"), Uid("u"), CARD)  # as one starts over, and gives it away then
+            return Introduction(AgentId(f"{agent}2"))
+
+        publisher.introduce = introduce
+        publisher.append(_entry("1"))
+        publisher.append(_entry("2", B))
+        await publisher.flushed()
+        assert redis.written == ["append a1 b2", "register b2 u", "append a21 b22"]
 
 
 async def test_the_bell_rings_beside_the_writing() -> None:
