@@ -21,7 +21,8 @@ def installations(page: Path) -> Iterator[list[str]]:
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:2] in (["helm", "install"], ["helm", "upgrade"]):
-                assert str(CHART).endswith(next(word for word in words if word.startswith("charts/")))
+                chart = next(word for word in words if word.startswith(("charts/", "oci://")))
+                assert chart.endswith(f"{CHART.parent.name}/{CHART.name}")
                 yield [word for at, word in enumerate(words) if "--set" in (word, words[at - 1])]
 
 
