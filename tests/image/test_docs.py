@@ -28,7 +28,10 @@ def test_what_a_page_says_can_be_done(page: Path, docker: Docker, image: str, pr
         "ARGS": "--network host --quiet",  # the daemon's own network leads nowhere
         "LOGSTREAM_PROMETHEUS_PORT": str(free_port()),
     }
-    stand_ins = {r"(?<=LOGSTREAM_PROMETHEUS_PORT=)9091": lambda: str(free_port())}
+    stand_ins = {
+        r"(?<=LOGSTREAM_PROMETHEUS_PORT=)9091": lambda: str(free_port()),
+        r"https://coder\.example\.com": lambda: "http://real-coder:8080",
+    }
     try:
         with Reader(folder, stand_ins, environ) as reader:
             for block in all_blocks([page]):
