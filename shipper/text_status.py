@@ -127,7 +127,7 @@ def _unscheduled(record: LogRecord, _details: Details) -> str:
 
 
 def _unready(record: LogRecord, _details: Details) -> str:
-    return "🔌 The pod was ready and is not any more" + _because(record.message if record.reason else _SILENT_NODE)
+    return "🔌 The pod was ready and is not any more" + _because(record.message or _SILENT_NODE)
 
 
 def _sandbox(record: LogRecord, _details: Details) -> str:

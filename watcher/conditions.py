@@ -2,7 +2,8 @@
 
 A condition is known by the second of its last transition. Most conditions that are not True say only that a pod is on
 its way, so two of them are judged by the time: a transition after the newest container began can only be a loss.
-`Ready` without a reason was taken away by the node controller, because the node itself is not heard (recorded).
+`Ready` without a reason was taken away by the node controller, because the node itself is not heard (recorded): its
+reason is that of the Event which the node controller writes with it.
 Source: FACTS 2.
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+
+from msgspec.structs import replace
 
 from common.record import Aspect, Details, Level
 from common.scheduling import condensed
@@ -20,6 +23,7 @@ from watcher.versions import unix_ms
 __all__ = ["TELLING", "condition_fact"]
 
 _BY_KUBELET: Final = "TerminationByKubelet"
+_BY_NODE_CONTROLLER: Final = "NodeNotReady"
 _LOSSES: Final = frozenset(("", "ContainersNotReady", "ReadinessGatesNotReady"))
 
 
@@ -50,7 +54,7 @@ def _unready(look: Look, status: PodStatus, condition: Condition) -> Fact | None
         return None
     if unix_ms(condition.last_transition_time) <= max(map(_started_at_ms, containers)):
         return None
-    return _dated(look, condition, Aspect.UNREADY, Level.WARN)
+    return _dated(look, condition, Aspect.UNREADY, Level.WARN, condition.reason or _BY_NODE_CONTROLLER)
 
 
 def _sandbox(look: Look, status: PodStatus, condition: Condition) -> Fact | None:
@@ -77,11 +81,12 @@ TELLING: Final = frozenset(
 """Type and status of those conditions that may tell something."""
 
 
-def _dated(look: Look, condition: Condition, aspect: Aspect, level: Level) -> Fact:
-    """A fact whose telling is named by the second of its transition."""
+def _dated(look: Look, condition: Condition, aspect: Aspect, level: Level, reason: str = "") -> Fact:
+    """A fact whose telling is named by the second of its transition. `reason`: in place of the condition's."""
     at_ms = unix_ms(condition.last_transition_time)
     at_s = max(1, at_ms // 1000)
-    return _fact(look, condition, aspect, level, f"{look.uid}/{aspect.value}", at_s, at_s, at_ms=at_ms)
+    fact = _fact(look, condition, aspect, level, f"{look.uid}/{aspect.value}", at_s, at_s, at_ms=at_ms)
+    return replace(fact, reason=reason) if reason else fact
 
 
 def _fact(

@@ -63,7 +63,7 @@ EXEC = 'failed to create shim task: OCI runtime create failed: runc create faile
         status(Aspect.POD_ENDED, "Evicted", EVICTED),
         status(Aspect.DISRUPTED, "EvictionByEvictionAPI", "Eviction API: evicting"),
         status(Aspect.UNSCHEDULED, "Unschedulable", NO_NODE),
-        status(Aspect.UNREADY),
+        status(Aspect.UNREADY, "NodeNotReady"),
         status(Aspect.SANDBOX),
     ],
     ids=lambda record: record.details.aspect + record.reason,
@@ -71,6 +71,10 @@ EXEC = 'failed to create shim task: OCI runtime create failed: runc create faile
 def test_a_line_about_a_status_is_what_the_page_shows(record: LogRecord) -> None:
     (line,) = shown(record)
     assert f"| `{line}` |" in LINES
+
+
+def test_a_watcher_of_before_names_no_reason_for_a_node_that_is_not_heard() -> None:
+    assert shown(status(Aspect.UNREADY)) == ["🔌 The pod was ready and is not any more: its node is not ready"]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,13 @@ def test_ready_is_told_only_as_a_loss() -> None:
     assert look(container(RUNNING), status={**condition("Ready", "False", "PodCompleted"), "phase": "Succeeded"}) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"), [(None, "NodeNotReady"), ("", "NodeNotReady"), ("ContainersNotReady", "ContainersNotReady")]
+)
+def test_a_loss_that_has_no_reason_has_that_of_the_node_controllers_event(reason: str | None, told: str) -> None:
+    assert only(look(container(RUNNING), status=condition("Ready", "False", reason))).reason == told
+
+
 def test_a_lost_sandbox_is_told_and_one_that_is_not_made_yet_is_not() -> None:
     said = condition("PodReadyToStartContainers", "False")
     assert only(look(container(RUNNING), status=said)).details.aspect == Aspect.SANDBOX
