@@ -31,7 +31,9 @@ SHIPPED: Final = Path(__file__).with_name("shipped.yaml")
 
 S = TypeVar("S", Sheet, Entry)
 
-_CONDITIONS: Final = ("reason", "kind", "component", "exit_code", "contains", "contains_any")
+_CONDITIONS: Final = ("reason", "kind", "component", "exit_code", "contains", "contains_any", "at_least")
+_NUMBERS: Final = ("exit_code", "at_least")
+_EMPTY: Final = Entry()
 _ACTIONS: Final = ("words", "level", "emoji", "show", "hint")
 _EXAMPLES: Final = {
     "minimum_level": "minimum_level: info",
@@ -43,6 +45,7 @@ _EXAMPLES: Final = {
     "exit_code": "exit_code: [126, 127]",
     "contains": "contains: [configmap, not found]",
     "contains_any": "contains_any: [not found, manifest unknown]",
+    "at_least": "at_least: 4",
     "words": "words: no room",
     "level": "level: warn",
     "emoji": "emoji: 🔥",
@@ -154,7 +157,7 @@ def _entry(raw: Any, number: int) -> Entry:
 
 
 def _check_has_effect(entry: Entry, where: str) -> None:
-    if all(getattr(entry, name) == () for name in _CONDITIONS):
+    if all(getattr(entry, name) == getattr(_EMPTY, name) for name in _CONDITIONS):
         raise WordingError(f"{where}: has no condition ({', '.join(_CONDITIONS)}); example: reason: FailedMount")
     if all(getattr(entry, name) is None for name in _ACTIONS) or entry.hint == Hint():
         raise WordingError(f"{where}: says nothing to do ({', '.join(_ACTIONS)}); example: show: false")
@@ -164,7 +167,7 @@ def _texts(entry: Entry) -> Iterator[tuple[str, str]]:
     """All texts of `entry`, each with the key that holds it."""
     for name in _CONDITIONS:
         value = getattr(entry, name)
-        if name != "exit_code":
+        if name not in _NUMBERS:
             yield from ((name, text) for text in ((value,) if isinstance(value, str) else value))
     if entry.words is not None:
         yield "words", entry.words

@@ -8,10 +8,11 @@ neither run anything nor be slow. Decision and figures: ADR 30.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -66,6 +67,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of these occur in the message."""
     contains_any: str | tuple[str, ...] = ()
     """At least one of these occurs in the message."""
+    at_least: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """It has happened at least so often: what passes by itself is said to trouble nobody at first."""
     words: str | None = None
     """Shown in place of the reason of an Event."""
     level: Level | None = None
@@ -94,6 +97,8 @@ class Subject(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     limit_bytes: int = 0
     """The container's memory limit, 0 if there is none or nobody said."""
+    count: int = 1
+    """How often it has happened so far."""
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -162,11 +167,13 @@ class Wording:
 def subject_of(record: LogRecord) -> Subject:
     """What the table needs to know of `record`.
 
-    Of last words neither text nor exit code: hints follow the ending itself, and a program's output calls for none.
+    Of last words neither text nor exit code: hints follow the ending itself, and a program's output calls for none. But
+    where no program could be started they are the runtime's words, which stand nowhere else.
     """
     details = record.details
     if details is not None and details.aspect == Aspect.LAST_WORDS:
-        return Subject(reason=record.reason, message="", level=record.level, kind=record.object.kind)
+        message = record.message if _NOT_STARTED.fullmatch(record.message) else ""
+        return Subject(reason=record.reason, message=message, level=record.level, kind=record.object.kind)
     return Subject(
         reason=record.reason,
         message=record.message,
@@ -175,11 +182,19 @@ def subject_of(record: LogRecord) -> Subject:
         component=record.component,
         exit_code=details.exit_code if details is not None else None,
         limit_bytes=details.limit_bytes if details is not None else 0,
+        count=record.count,
     )
 
 
 _ANY: Final = "\0"
 """A reason that no entry can name."""
+_NOT_STARTED: Final = re.compile(
+    r"(?:standard_init_linux\.go:\d+: exec user process caused:? \"?|exec \S+: "
+    r"|\{\"msg\":\"exec container process `[^`]+`: )exec format error\b[^\n]*",
+    re.IGNORECASE,
+)
+"""All that runc or crun writes, into the container's own output, if the kernel does not know the form of the program:
+the container counts as started by then (measured, runc 1.1.5)."""
 
 
 class _Prepared:
@@ -197,6 +212,7 @@ class _Prepared:
         self._exit_codes: Final = (entry.exit_code,) if isinstance(entry.exit_code, int) else entry.exit_code
         self._all_of: Final = tuple(_folded(entry.contains))
         self._any_of: Final = tuple(_folded(entry.contains_any))
+        self._at_least: Final = entry.at_least
 
     def matches(self, subject: Subject) -> bool:
         """Whether all conditions but the reason hold."""
@@ -205,6 +221,8 @@ class _Prepared:
         if self._components and subject.component.casefold() not in self._components:
             return False
         if self._exit_codes and subject.exit_code not in self._exit_codes:
+            return False
+        if subject.count < self._at_least:
             return False
         if not self._all_of and not self._any_of:
             return True

@@ -96,11 +96,11 @@ EXAMPLES = [
     event("Scheduled", "Successfully assigned dev/web-1 to node-a"),
     event("Started", "Container started", container="init-db"),
     event(
-        "FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.",
+        "FailedAttachVolume", 'Multi-Attach error for volume "pvc-1"',
         count=4, first_at_ms=DAY_MS, last_at_ms=DAY_MS + 60_000, **WARNING,
     ),
     event(
-        "BackOff", "Back-off restarting failed container main in pod web-1",
+        "Unhealthy", "Readiness probe failed: connection refused",
         count=9, first_at_ms=DAY_MS, last_at_ms=DAY_MS + 720_000, **WARNING,
     ),
 ]  # fmt: skip

@@ -111,6 +111,25 @@ def test_a_programs_output_calls_for_no_hint_whatever_it_says(exit_code: int) ->
     assert (answer.hint, [line.text[:1] for line in answer.lines]) == ("", ["📜", "›"])
 
 
+@pytest.mark.parametrize(
+    ("says", "hinted"),
+    [
+        ("exec /app: exec format error", True),  # all that runc 1.1.5 writes (measured)
+        ("exec /app: exec format error\nexec /app: exec format error", False),
+        ("starting\nexec /app: exec format error", False),
+        ("./run: line 13: /usr/sbin/nginx: cannot execute binary file: Exec format error", False),
+        ("exec /app: no such file or directory", False),
+    ],
+)
+def test_only_a_runtime_that_could_not_start_a_program_is_taken_at_its_last_words(says: str, hinted: bool) -> None:
+    said = event(says, reason="LastWords", level=Level.ERROR)
+    record = msgspec.structs.replace(said, v=2, origin=Origin.STATUS, details=Details(Aspect.LAST_WORDS))
+    anything = Sheet(entries=(Entry(contains_any=("exec", "such"), hint=Hint(user="x")),))
+    answer = tell(record, NOON_MS, Wording([anything]), ())
+    assert isinstance(answer, Told)
+    assert bool(answer.hint) is hinted
+
+
 def test_last_words_can_be_hidden_by_their_reason() -> None:
     record = msgspec.structs.replace(
         event("x", reason="LastWords"), v=2, origin=Origin.STATUS, details=Details(Aspect.LAST_WORDS)

@@ -1,75 +1,166 @@
-"""Each hint that ships comes with a real message that it is for (`messages.yaml`, with the place where it was seen)."""
+"""Each hint that ships comes with what it is for, as a real cluster says it: an Event that is told (`messages.yaml`),
+or what a pod's status says (`statuses.yaml`), with the place where it was seen. Each goes the whole way, from what
+Kubernetes says through watcher and table to the line that the user reads.
+"""
 
+from itertools import chain
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
 import yaml
 
-from common.record import Level
+from common.ids import Uid
+from common.record import Level, LogRecord
 from common.wording.read import SHIPPED, read_sheet, shipped_wording
-from common.wording.table import Ruling, Subject
+from common.wording.table import Entry, Ruling, Subject, subject_of
+from shipper.telling import Told, tell
+from watcher.directory import Known
+from watcher.facts import Fact
+from watcher.neighbours import NODE
+from watcher.nodes import REASONS
+from watcher.objects import Event, Pod
+from watcher.records import fact_record, last_words, neighbour_record
+from watcher.router import ROUTED
+from watcher.status import facts_of
+from watcher.superseded import told_by_status
 
 WORDING = shipped_wording()
+STARTED, LATER = "2026-11-22T15:49:12Z", "2026-11-22T15:49:24Z"
+POD = Known("Pod", "dev", "web-1", Uid("u"), 0, told=True)
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An Event."""
+
     hint: str
     """What the user's hint must hold."""
     reason: str
+    kind: str
+    component: str
     message: str
     source: str
-    kind: str = ""
-    component: str = ""
+    normal: bool = False
+    count: int = 1
+
+    @property
+    def event(self) -> Event:
+        value = {
+            "metadata": {"uid": "e", "namespace": "dev", "resourceVersion": "1"},
+            "involvedObject": {"kind": self.kind, "namespace": "dev", "name": "web-1", "uid": "u"},
+            "type": "Normal" if self.normal else "Warning",
+            "reason": self.reason,
+            "message": self.message,
+            "source": {"component": self.component},
+            "firstTimestamp": STARTED,
+            "lastTimestamp": STARTED,
+            "count": self.count,
+        }
+        return msgspec.convert(value, Event)
 
 
-MESSAGES = msgspec.convert(yaml.safe_load(Path(__file__).with_name("messages.yaml").read_text()), list[Seen])
-HINTS = [entry.hint for entry in read_sheet(SHIPPED).entries if entry.hint is not None]
+class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hint: str
+    told_by: Literal["waiting", "terminated", "pod", "PodScheduled", "DisruptionTarget", "Ready", "log"]
+    source: str
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
 
-# What no message tells: by reason and exit code (FACTS 2; recordings oomkilled, crashloop-exit1 for the form).
-ENDINGS = [
-    ("more memory than it may have", "OOMKilled", 137),
-    ("may not be executed", "Error", 126),
-    ("does not exist in the image", "Error", 127),
-    ("ended by force", "Error", 137),
-    ("memory that is not its own", "Error", 139),
-    ("asked to stop", "Error", 143),
-]
+    @property
+    def fact(self) -> Fact:
+        """The one thing that a pod with this status tells."""
+        said = {"reason": self.reason or None, "message": self.message or None}
+        state: dict[str, Any] = {"running": {"startedAt": STARTED}}
+        status: dict[str, Any] = {"phase": "Running"}
+        match self.told_by:
+            case "waiting":
+                state = {"waiting": said}
+            case "terminated" | "log":
+                said = said if self.told_by == "terminated" else {"reason": self.reason}
+                state = {"terminated": {**said, "exitCode": self.exit_code, "startedAt": STARTED, "finishedAt": LATER}}
+            case "pod":
+                status = {"phase": "Failed", **said}
+            case condition:
+                value = "True" if condition == "DisruptionTarget" else "False"
+                status["conditions"] = [{"type": condition, "status": value, "lastTransitionTime": LATER, **said}]
+        status["containerStatuses"] = [{"name": "web", "image": "app:1", "state": state}]
+        (fact,) = facts_of(msgspec.convert({"metadata": {"uid": "u", "namespace": "dev"}, "status": status}, Pod))
+        return fact
 
-
-NORMAL = ("FailedBinding", "NotTriggerScaleUp", "ScaleDown")
-"""Events that call themselves normal, but are not for who waits."""
-
-
-def ruled(
-    reason: str,
-    message: str,
-    exit_code: int | None = None,
-    limit_bytes: int = 0,
-    *,
-    kind: str = "",
-    component: str = "",
-) -> Ruling:
-    level = Level.DEBUG if reason in NORMAL or kind == "Node" else Level.WARN
-    return WORDING.of(Subject(reason, message, level, kind, component, exit_code=exit_code, limit_bytes=limit_bytes))
-
-
-@pytest.mark.parametrize("seen", MESSAGES, ids=lambda seen: seen.source)
-def test_a_real_message_gets_the_hint_that_is_for_it(seen: Seen) -> None:
-    ruling = ruled(seen.reason, seen.message, kind=seen.kind, component=seen.component)
-    assert seen.hint in ruling.user_hint
-    assert ruling.admin_hint
+    @property
+    def record(self) -> LogRecord:
+        if self.told_by == "log":
+            return last_words(self.fact, self.message.splitlines(), POD)
+        return fact_record(self.fact, POD)
 
 
-@pytest.mark.parametrize(("said", "reason", "exit_code"), ENDINGS)
-def test_a_containers_end_gets_the_hint_of_its_exit_code(said: str, reason: str, exit_code: int) -> None:
-    assert said in ruled(reason, "", exit_code).user_hint
+def listed(name: str) -> Any:
+    return yaml.safe_load(Path(__file__).with_name(name).read_text())
+
+
+EVENTS = msgspec.convert(listed("messages.yaml"), list[Seen])
+STATUSES = msgspec.convert(listed("statuses.yaml"), list[Status])
+ENTRIES = [entry for entry in read_sheet(SHIPPED).entries if entry.hint is not None]
+
+
+def records() -> list[LogRecord]:
+    return [
+        *(neighbour_record(seen.event) for seen in EVENTS),
+        *(status.record for status in STATUSES),
+    ]
+
+
+def advice(record: LogRecord) -> tuple[str, str]:
+    """What the log shows after the lines of `record`: to the user, and to the administrator."""
+    told = tell(record, record.last_at_ms, WORDING, ())
+    assert isinstance(told, Told)
+    *_, user, admin = (line.text for line in told.lines)
+    assert (user[0], admin[0]) == ("💡", "🔧")
+    return user, admin
+
+
+@pytest.mark.parametrize("seen", EVENTS, ids=lambda seen: f"{seen.reason}-{seen.source}")
+def test_a_real_event_gets_the_hint_that_is_for_it(seen: Seen) -> None:
+    assert seen.hint in advice(neighbour_record(seen.event))[0]
+
+
+@pytest.mark.parametrize("seen", EVENTS, ids=lambda seen: f"{seen.reason}-{seen.source}")
+def test_each_of_these_events_is_told(seen: Seen) -> None:
+    """What the status says instead stands in the other list, in the status' words."""
+    assert seen.kind in ROUTED or (seen.kind == NODE and seen.reason in REASONS)
+    assert not (seen.kind == "Pod" and told_by_status(seen.event))
+
+
+@pytest.mark.parametrize("status", STATUSES, ids=lambda status: f"{status.told_by}-{status.reason}-{status.source}")
+def test_a_real_status_gets_the_hint_that_is_for_it(status: Status) -> None:
+    assert status.hint in advice(status.record)[0]
+
+
+def named(entry: Entry) -> list[str]:
+    return [entry.reason] if isinstance(entry.reason, str) else list(entry.reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "entry"),
+    [(reason, entry) for entry in ENTRIES for reason in named(entry) or [""]],
+    ids=lambda value: value if isinstance(value, str) else value.hint.user[:30],
+)
+def test_every_reason_of_every_hint_is_tried(reason: str, entry: Entry) -> None:
+    """So each that is left out of the table by mistake is missed here."""
+    assert entry.hint is not None
+    met = [subject for subject in map(subject_of, records()) if reason in ("", subject.reason)]
+    assert entry.hint.user in [WORDING.of(subject).user_hint for subject in met]
+
+
+def ruled(reason: str, message: str, exit_code: int | None = None, **more: Any) -> Ruling:
+    return WORDING.of(Subject(reason, message, more.pop("level", Level.WARN), exit_code=exit_code, **more))
 
 
 @pytest.mark.parametrize(
     ("reason", "message"),
     [
-        ("Failed", "Error: ErrImagePull"),  # recording pull-notfound: says nothing
         # recording oomkilled: passes by itself
         ("FailedMount", 'MountVolume.SetUp failed for volume "kube" : failed to sync configmap cache: timed out …'),
         ("FailedCreate", "Error creating: "),  # kubernetes/kubernetes/issues/55924
@@ -96,14 +187,25 @@ def test_what_goes_as_it_should_is_worded_and_gets_no_hint(reason: str, message:
     assert (ruling.level, ruling.user_hint) == (Level.DEBUG, "")
 
 
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_disk_that_is_being_made_is_worded_and_gets_no_hint_until_it_takes_unusually_long(count: int) -> None:
+    """The PV controller says so at once and every 15 s, for each disk that a provisioner makes."""
+    seen = next(seen for seen in EVENTS if seen.reason == "ExternalProvisioning")
+    told = tell(neighbour_record(msgspec.structs.replace(seen, count=count).event), 0, WORDING, ())
+    assert isinstance(told, Told)
+    (line,) = told.lines
+    assert (line.level, told.hint) == (Level.DEBUG, "")
+    assert "the disk is being made" in line.text
+
+
 def test_an_autoscaler_that_has_nothing_to_say_is_no_warning() -> None:
     """It says so while a node that it asked for is on its way."""
-    assert ruled("NotTriggerScaleUp", "pod didn't trigger scale-up: ").level is Level.DEBUG
+    assert ruled("NotTriggerScaleUp", "pod didn't trigger scale-up: ", level=Level.DEBUG).level is Level.DEBUG
 
 
 def test_a_scheduler_of_another_name_gets_no_advice_about_node_pools() -> None:
-    ruling = ruled("FailedScheduling", "0/3 nodes are available: 3 Insufficient memory.", component="default-scheduler")
-    assert "free memory" in ruling.user_hint
+    message = "0/3 nodes are available: 3 Insufficient memory."
+    assert ruled("FailedScheduling", message, component="my-scheduler").user_hint == ""
 
 
 def test_an_end_without_a_fault_gets_none() -> None:
@@ -112,15 +214,8 @@ def test_an_end_without_a_fault_gets_none() -> None:
 
 
 def test_every_hint_is_one_sentence_for_each_reader() -> None:
-    for hint in HINTS:
-        for text in (hint.user, hint.admin):
-            assert text is not None
-            assert text.endswith(".")
-            assert ". " not in text.removesuffix(".")
-            assert len(text) <= 160
-
-
-def test_every_hint_is_tried_with_a_message_or_an_exit_code() -> None:
-    tried = {ruled(seen.reason, seen.message, kind=seen.kind, component=seen.component).user_hint for seen in MESSAGES}
-    tried |= {ruled(reason, "", code).user_hint for _, reason, code in ENDINGS}
-    assert [hint.user for hint in HINTS if hint.user not in tried] == []
+    for text in chain.from_iterable((entry.hint.user, entry.hint.admin) for entry in ENTRIES if entry.hint is not None):
+        assert text is not None
+        assert text.endswith(".")
+        assert ". " not in text.removesuffix(".")
+        assert len(text) <= 160

@@ -18,6 +18,7 @@ entries:
     exit_code: [126, 127]
     contains: [configmap, not found]
     contains_any: a
+    at_least: 4
     words: no room
     level: error
     emoji: 🔥
@@ -39,8 +40,8 @@ def test_all_that_a_file_can_say_is_read(file: Path) -> None:
     assert sheet.entries == (
         Entry(
             reason=("FailedMount", "FailedAttachVolume"), kind="Pod", component="kubelet", exit_code=(126, 127),
-            contains=("configmap", "not found"), contains_any="a", words="no room", level=Level.ERROR, emoji="🔥",
-            show=True, hint=Hint(user="Ask in the channel.", admin="", figures=Figures.QUOTA),
+            contains=("configmap", "not found"), contains_any="a", at_least=4, words="no room", level=Level.ERROR,
+            emoji="🔥", show=True, hint=Hint(user="Ask in the channel.", admin="", figures=Figures.QUOTA),
         ),
     )  # fmt: skip
 
@@ -76,6 +77,7 @@ def test_off_means_off_although_yaml_takes_it_for_false(file: Path, written: str
         ("entries: [{reason: A, show: 'no'}]", "entry 1 (A): show: expected bool | null, got str; example: show"),
         ("entries: [{reason: [A, 3], show: true}]", "entry 1: reason: expected str, got int; example: reason:"),
         ("entries: [{exit_code: x, show: true}]", "entry 1: exit_code: expected int | array, got str"),
+        ("entries: [{reason: A, at_least: 0, show: true}]", "entry 1 (A): at_least: expected int >= 1; example: at_"),
         ("entries: [{level: warn}]", "entry 1: has no condition (reason, kind,"),
         ("entries: [{reason: A}]", "entry 1 (A): says nothing to do (words, level,"),
         ("entries: [{reason: A, hint: {}}]", "entry 1 (A): says nothing to do"),

@@ -28,6 +28,8 @@ def wording(*entries: Entry, minimum: Level | None = None, hints: Audience | Non
         (Entry(exit_code=0), about(exit_code=0)),
         (Entry(contains=("Not found", "map")), about(message="ConfigMap not FOUND")),
         (Entry(contains_any=("x", "y")), about(message="only y")),
+        (Entry(at_least=4), about(count=4)),
+        (Entry(at_least=4), about(count=9)),
     ],
 )
 def test_an_entry_matches_when_all_of_its_conditions_hold(entry: Entry, subject: Subject) -> None:
