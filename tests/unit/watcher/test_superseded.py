@@ -97,6 +97,19 @@ def test_what_only_the_event_says_stays(component: str, reason: str, message: st
     assert not told_by_status(said(component, reason, message))
 
 
+@pytest.mark.parametrize("order", ["pods first", "events first"])
+async def test_a_refused_pod_has_one_line_in_either_order(order: str) -> None:
+    rig = Rig()
+    await rig.deliver("pods", "ADDED", pod())
+    reason, message = "OutOfnvidia.com/gpu", "Node didn't have enough resource: nvidia.com/gpu, requested: 1, …"
+    refused = {**pod(version="20"), "status": {"phase": "Failed", "reason": reason, "message": message}}
+    told = {**event(version="20", reason=reason, message=message), "source": {"component": "kubelet"}}
+    steps = [("pods", "MODIFIED", refused), ("events", "ADDED", told)]
+    for step in steps if order == "pods first" else reversed(steps):
+        await rig.deliver(*step)
+    assert [record.reason for record in rig.outbox.records].count(reason) == 1
+
+
 async def test_only_events_about_pods_are_left_out_and_they_are_counted() -> None:
     rig = Rig()
     await rig.deliver("pods", "ADDED", pod())
