@@ -58,7 +58,13 @@ class _Looker:
     async def find(self, name: str) -> list[tuple[str, Pod | ReplicaSet]]:
         """Kind and object of all that are called so."""
         namespace, _, bare = name.rpartition("/")
-        found = await self._exactly(namespace, bare) if _NAME.fullmatch(namespace) and _NAME.fullmatch(bare) else []
+        found: list[tuple[str, Pod | ReplicaSet]] = []
+        trouble = ""
+        if _NAME.fullmatch(namespace) and _NAME.fullmatch(bare):
+            try:
+                found = await self._exactly(namespace, bare)
+            except (Forbidden, NotFound, Invalid) as error:
+                trouble = f"namespace {namespace} could not be looked into: {error}"
         if found:
             return found
         for place in await self._places():
@@ -66,6 +72,8 @@ class _Looker:
                 found += [(POD, each) for each in pods if _is_called(each.metadata, name)]
             async for sets in pages(self._api, ReplicaSet, collection_path(PLURALS[REPLICA_SET], place), {}):
                 found += [(REPLICA_SET, each) for each in sets if _is_called(each.metadata, name)]
+        if trouble and not found:  # else it was an owner, no namespace
+            self.troubles.append(trouble)
         # A Deployment keeps those of earlier builds, which make no pods.
         return [each for each in found if _is_at_work(each[1])] or found
 
@@ -91,16 +99,12 @@ class _Looker:
 
     async def _exactly(self, namespace: str, name: str) -> list[tuple[str, Pod | ReplicaSet]]:
         query = {"fieldSelector": f"metadata.name={name}"}
-        try:
-            pods = [each async for page in pages(self._api, Pod, self._path(POD, namespace), query) for each in page]
-            sets = [
-                each
-                async for page in pages(self._api, ReplicaSet, self._path(REPLICA_SET, namespace), query)
-                for each in page
-            ]
-        except (Forbidden, NotFound, Invalid) as error:
-            self.troubles.append(f"namespace {namespace} could not be looked into: {error}")
-            return []
+        pods = [each async for page in pages(self._api, Pod, self._path(POD, namespace), query) for each in page]
+        sets = [
+            each
+            async for page in pages(self._api, ReplicaSet, self._path(REPLICA_SET, namespace), query)
+            for each in page
+        ]
         return [*((POD, each) for each in pods), *((REPLICA_SET, each) for each in sets)]
 
     async def _places(self) -> list[str]:

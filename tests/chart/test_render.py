@@ -21,6 +21,8 @@ from tests.chart.value_sets import PEERS_DEFAULTS, URL, VALUE_SETS
 from tests.chart.values_page import CHART
 
 MODELS: Final[Mapping[str, type[ProgramSettings]]] = {"watcher": WatcherSettings, "shipper": ShipperSettings}
+NOT_ITS_OWN: Final[Mapping[str, set[str]]] = {"watcher": {"CODER_URL"}, "shipper": set()}
+"""For `coder-logstream status` in a watcher's pod, which says by it whether a workspace belongs to another Coder."""
 RESTRICTED_VOLUMES: Final = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -69,7 +71,17 @@ def test_each_program_is_given_only_settings_that_it_has(name: str, helm: Helm) 
     for role, model in MODELS.items():
         known = {item.setting.env for item in declared(model).values()}
         given = {variable for variable in environ_of(objects, role) if not variable.lower().endswith("_proxy")}
-        assert given - {"REDIS_PASSWORD", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"} - known == set()
+        known |= {"REDIS_PASSWORD", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"} | NOT_ITS_OWN[role]
+        assert given - known == set()
+
+
+@pytest.mark.parametrize("arguments", [[], ["-u", "https://b.example.com", "-l=a=b", "--field-selector", "c=d"]])
+def test_status_in_a_watchers_pod_knows_what_the_programs_go_by(arguments: list[str], helm: Helm) -> None:
+    """It reads the environment alone."""
+    values = {"labelSelector": "x=y", "fieldSelector": "z!=w"}
+    given = environ_of(helm.render({**URL, **values, "args": arguments}), "watcher")
+    seen = tuple(given[name] for name in ("CODER_URL", "CODER_LABEL_SELECTOR", "CODER_FIELD_SELECTOR"))
+    assert seen == (("https://b.example.com", "a=b", "c=d") if arguments else (URL["url"], "x=y", "z!=w"))
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)

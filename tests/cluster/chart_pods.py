@@ -39,6 +39,7 @@ class Pods:
         self._folder = folder
         self._valkey = f"127.0.0.1:{free_port()}"
         self._started: list[Program] = []
+        self._environs: dict[str, dict[str, str]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,6 +55,7 @@ class Pods:
         home.mkdir()
         probe = f"127.0.0.1:{free_port()}"
         environ = await self._environ(spec, home) | {"CODER_LOGSTREAM_PROBE_ADDR": probe}
+        self._environs[name] = environ
         log = home / "log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -62,6 +64,15 @@ class Pods:
             )  # fmt: skip
         self._started.append(Program(process, log, probe))
         return self._started[-1]
+
+    async def ask(self, name: str, *words: str) -> str:
+        """What `coder-logstream WORDS` says in the container of that name, which was started: `kubectl exec`."""
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "console", *words, cwd=ROOT, env=self._environs[name],
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await asked.communicate()
+        return said.decode()
 
     async def _environ(self, spec: Object, home: Path) -> dict[str, str]:
         (container,) = spec["containers"]

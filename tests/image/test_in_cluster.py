@@ -26,11 +26,13 @@ from tests.cluster.cluster import built_binary
 from tests.cluster.conftest import Say, say, uncaptured
 from tests.cluster.harness import eventually
 from tests.cluster.namespaces import make_namespace
+from tests.cluster.objects import container, pod
 from tests.image.release import COMPONENTS, HOME, NAME, Release
 from tests.image.site import Site, dns_binary, running_site
 from tests.image.talk import Talk
+from tests.kubelet.node import SANDBOX_IMAGE
 from tests.kubelet.play import act, new_log
-from tests.kubelet.scenarios import SCENARIOS
+from tests.kubelet.scenarios import RUN, SCENARIOS
 from tests.kubelet.story import story, voices
 
 __all__ = ["say"]
@@ -134,6 +136,31 @@ async def test_status_in_valkeys_pod_names_all_that_work(release: Release, api: 
     assert code == 0, said
     for component in ("watcher", "shipper"):
         assert all(name in said for name in await release.pods(component)), said
+
+
+async def test_status_in_a_watchers_pod_tells_workspaces_stories(
+    release: Release, api: KubeApi, coder: CoderDouble
+) -> None:
+    """As NOTES.txt has it: of one of ours, and of one that belongs to another Coder."""
+    namespace, log = f"coder-story-{uuid.uuid4().hex[:8]}", new_log(coder)
+    await make_namespace(api, namespace)
+    theirs = container(str(uuid.uuid4())) | {"image": SANDBOX_IMAGE, "command": ["sh", "-c", RUN]}
+    theirs["env"].append({"name": "CODER_AGENT_URL", "value": "https://other.example.com"})
+    ours = container(log.token) | {"image": SANDBOX_IMAGE, "command": ["sh", "-c", RUN]}
+    held = f"(401); its container reports to https://other.example.com, lines go to {coder.url}"
+    for name, what in (("web", ours), ("old", theirs)):
+        labels = {"com.coder.user.username": "alice", "com.coder.workspace.name": name}
+        await api.create("pods", namespace, pod(name, what, labels))
+    await log.gets("Container started")
+    for watcher in await release.pods("watcher"):
+
+        async def told(workspace: str, watcher: str = watcher) -> str:
+            return (await api.run(HOME, watcher, "coder-logstream", "status", f"alice/{workspace}"))[1]
+
+        said = await told("web")
+        assert f"✓ Kubernetes: Pod {namespace}/web: has its agent token from the value of CODER_AGENT_TOKEN" in said
+        assert "✓ Coder: delivered: " in said
+        await eventually(partial(told, "old"), lambda said: held in said, why="the other Coder is named")
 
 
 async def test_pods_that_go_lose_and_repeat_nothing(

@@ -70,9 +70,12 @@ resources:
   value: /etc/coder-logstream/keys/token-key
 {{- end -}}
 
-{{/* What both programs read. */}}
+{{/* What both programs read; and Coder's address, which the watcher itself does not: `coder-logstream status`, run in its
+pod, says by it whether a workspace belongs to another Coder. */}}
 {{- define "coder-logstream.sharedEnv" -}}
 {{- $v := .root.Values -}}
+- name: CODER_URL
+  value: {{ $v.derived.url | quote }}
 - name: CODER_LOGSTREAM_LOG_FORMAT
   value: json
 - name: CODER_LOGSTREAM_LOG_LEVEL
@@ -111,11 +114,11 @@ resources:
 - name: CODER_LOGSTREAM_NAMESPACE_SELECTOR
   value: {{ . | quote }}
 {{- end }}
-{{- with $v.labelSelector }}
+{{- with $d.labelSelector }}
 - name: CODER_LABEL_SELECTOR
   value: {{ . | quote }}
 {{- end }}
-{{- with $v.fieldSelector }}
+{{- with $d.fieldSelector }}
 - name: CODER_FIELD_SELECTOR
   value: {{ . | quote }}
 {{- end }}
@@ -134,8 +137,6 @@ resources:
 {{- end -}}
 
 {{- define "coder-logstream.shipperEnv" -}}
-- name: CODER_URL
-  value: {{ .Values.derived.url | quote }}
 {{- if .Values.shipper.wording }}
 - name: CODER_LOGSTREAM_WORDING_FILE
   value: /etc/coder-logstream/config/wording.yaml

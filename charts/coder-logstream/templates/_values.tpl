@@ -25,6 +25,8 @@ defaults that a `--reuse-values` over another chart's release leaves out, and se
 {{- range $named -}}{{- with trim (toString .) -}}{{- $namespaces = append $namespaces . -}}{{- end -}}{{- end -}}
 {{- $_ := set $derived "namespaces" (uniq $namespaces) -}}
 {{- $_ := set $derived "namespaceSelector" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--namespace-selector") "value" $v.namespaceSelector)) -}}
+{{- $_ := set $derived "labelSelector" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--label-selector" "-l") "value" $v.labelSelector)) -}}
+{{- $_ := set $derived "fieldSelector" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--field-selector" "-f") "value" $v.fieldSelector)) -}}
 {{- $_ := set $derived "nodeEvents" (or $v.watcher.nodeEvents (has "--node-events" $args.watcher)) -}}
 {{- $_ := set $derived "crashLogLines" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--crash-log-lines") "value" $v.watcher.crashLogLines) | int) -}}
 {{- $_ := set $derived "prefix" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--redis-prefix") "value" $v.redis.prefix)) -}}

@@ -154,6 +154,16 @@ async def test_without_rights_in_the_cluster_only_what_is_watched_is_looked_into
     assert found.troubles == ("only the namespaces watched were looked into: listing others is forbidden",)
 
 
+async def test_an_owner_is_no_namespace_that_may_not_be_looked_into(site: Site) -> None:
+    site.pod("web", PLAIN, labels={"com.coder.user.username": "alice", "com.coder.workspace.name": "dev"})
+    site.kube.apply(Forbid(verb="list", resource="pods", namespace="alice"))
+    found = await explain(KubernetesSettings(), site.api, "alice/dev")
+    assert ([each.name for each in found.objects], found.troubles) == (["web"], ())
+    nothing = await explain(KubernetesSettings(), site.api, "alice/none")
+    (trouble,) = nothing.troubles
+    assert trouble.startswith("namespace alice could not be looked into: ")
+
+
 async def test_of_very_many_the_first_are_told(site: Site) -> None:
     for number in range(OBJECTS_MAX + 1):
         site.pod(f"web-{number}", PLAIN)
