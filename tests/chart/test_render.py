@@ -218,6 +218,27 @@ def test_a_programs_own_values_are_used_instead_of_the_charts(helm: Helm) -> Non
     assert container_of(objects, "shipper")["args"] == ["part", "shipper", "--slice-s=60"]
 
 
+def test_every_pod_stays_on_the_nodes_that_the_user_has_for_it(helm: Helm) -> None:
+    """Of a taint, a label or an affinity alone, too: one pod that may go nowhere else stops the installation."""
+    apart = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]}
+    values = {**VALUE_SETS["peers-placement"], "podAnnotations": {"mesh": "off"}, "priorityClassName": "high"}
+    affinity = {**values["affinity"], "podAntiAffinity": apart}
+    objects = helm.render({**values, "affinity": affinity})
+    there = {spec["containers"][0]["name"]: spec for spec in pods(objects)}
+    assert there.keys() == {"watcher", "shipper", "valkey", "make-keys", "doctor"}
+    for name, spec in there.items():
+        for field in ("nodeSelector", "tolerations", "priorityClassName"):
+            assert spec[field] == values[field], (name, field)
+        stays = name in ("watcher", "shipper", "valkey")
+        assert spec["affinity"] == (affinity if stays else values["affinity"]), name
+    (valkey,) = of_kind(objects, "StatefulSet").values()
+    assert valkey["spec"]["template"]["metadata"]["annotations"] == {"mesh": "off"}
+    own = {"affinity": {"podAffinity": {}}, "podAnnotations": {"mesh": "on"}}
+    (valkey,) = of_kind(helm.render({**values, "valkey": own}), "StatefulSet").values()
+    assert valkey["spec"]["template"]["spec"]["affinity"] == own["affinity"]
+    assert valkey["spec"]["template"]["metadata"]["annotations"] == own["podAnnotations"]
+
+
 def test_an_annotation_of_ours_that_the_user_gives_is_the_users(helm: Helm) -> None:
     theirs = {"prometheus.io/scrape": "false", "coder-logstream/config": "x", "team": "a", "tier": "1"}
     own = {"prometheus.io/path": "/own", "team": "b", "tier": None}

@@ -13,6 +13,7 @@ automountServiceAccountToken: true
 enableServiceLinks: false
 restartPolicy: Never
 {{ include "coder-logstream.placement" (dict "root" . "own" dict) }}
+{{- include "coder-logstream.nodeAffinity" (dict "root" . "own" dict) }}
 containers:
   - name: make-keys
     {{- include "coder-logstream.container" (dict "root" . "own" dict) | nindent 4 }}

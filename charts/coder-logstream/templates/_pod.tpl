@@ -35,6 +35,23 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* Of a pod that stays, all of it: as for placement. */}}
+{{- define "coder-logstream.affinity" -}}
+{{- with .own.affinity | default .root.Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Of a pod that comes and goes, which nodes it may have: what keeps the others apart would leave it without one. */}}
+{{- define "coder-logstream.nodeAffinity" -}}
+{{- with get (.own.affinity | default .root.Values.affinity | default dict) "nodeAffinity" }}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end -}}
+
 {{- define "coder-logstream.container" -}}
 image: {{ .root.Values.derived.image | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}

@@ -43,9 +43,8 @@ spec:
       enableServiceLinks: false
       terminationGracePeriodSeconds: {{ int $own.terminationGracePeriodSeconds }}
       {{- include "coder-logstream.placement" (dict "root" $root "own" $own) | nindent 6 }}
-      {{- with $own.affinity | default $v.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
+      {{- with include "coder-logstream.affinity" (dict "root" $root "own" $own) }}
+      {{- . | trim | nindent 6 }}
       {{- end }}
       topologySpreadConstraints:
         {{- with $own.topologySpreadConstraints | default $v.topologySpreadConstraints }}
