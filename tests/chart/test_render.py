@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import pytest
@@ -16,7 +16,7 @@ from common.settings.declare import ProgramSettings, declared
 from common.settings.shipper import ShipperSettings
 from common.settings.watcher import WatcherSettings
 from console.__main__ import cli
-from tests.chart.helm import Helm, HelmRefused, Object
+from tests.chart.helm import Helm, Object
 from tests.chart.value_sets import PEERS_DEFAULTS, URL, VALUE_SETS
 from tests.chart.values_page import CHART
 
@@ -51,12 +51,6 @@ def pods(objects: list[Object]) -> Iterator[Object]:
             yield made["spec"]
         elif made["kind"] in ("Deployment", "StatefulSet", "Job"):
             yield made["spec"]["template"]["spec"]
-
-
-def refusal(helm: Helm, values: Mapping[str, Any]) -> str:
-    with pytest.raises(HelmRefused) as refused:
-        helm.render(values)
-    return str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["", "defaults", "peers-defaults", "everything-watched", "monitored", "walled-in"])
@@ -311,39 +305,3 @@ def test_shippers_may_go_out_to_the_proxy(proxy: str, helm: Helm) -> None:
     policies = of_kind(objects, "NetworkPolicy")
     (policy,) = (made for name, made in policies.items() if name.endswith("-shipper"))
     assert 3128 in {each["port"] for rule in policy["spec"]["egress"] for each in rule["ports"]}
-
-
-COMPLAINTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "no url": ({}, "url: the address of Coder must be given; example: --set url=https://coder.example.com"),
-    "the Go program's image": (
-        {**URL, "image": {"repo": "mirror.example.com/coder-logstream-kube"}},
-        "image.repo: mirror.example.com/coder-logstream-kube holds the Go program; mirror the image of",
-    ),
-    "both kinds of namespaces": ({**URL, "namespaces": "a", "namespaceSelector": "a=b"}, "keep one"),
-    "two addresses of Redis": (
-        {**URL, "redis": {"externalUrl": "redis://h", "existingSecret": "s"}},
-        "redis.externalUrl and redis.existingSecret are both given; keep one",
-    ),
-    "secrets of unknown namespaces": ({**URL, "rbac": {"secretsAccess": "namespaced"}}, "rbac.namespaces={coder-w"),
-    "two autoscalers": (
-        {**URL, "shipper": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}},
-        "shipper.autoscaling and shipper.keda are both enabled; keep one",
-    ),
-    "Sentinels for KEDA": (
-        {**URL, "redis": {"externalUrl": "redis+sentinel://a,b/main/0"}, "shipper": {"keda": {"enabled": True}}},
-        "shipper.keda.redisAddress: KEDA's trigger for one Redis asks no Sentinels",
-    ),
-    "one port for two": ({**URL, "metrics": {"port": 9101}}, "probes.port: 9101 is metrics.port, too"),
-    "a monitor of nothing": ({**URL, "metrics": {"podMonitor": {"enabled": True}}}, "--set metrics.enabled=true"),
-    "a flag of the chart's": ({**URL, "args": ["--probe-addr=:1"]}, "args: --probe-addr of the watcher is the chart's"),
-    "a misspelt value": ({**URL, "watcher": {"replica": 1}}, "at '/watcher': additional properties 'replica' not"),
-    "a wrong type": ({**URL, "watcher": {"replicas": "two"}}, "at '/watcher/replicas': got string, want"),
-    "a url without a scheme": ({"url": "coder.example.com"}, "at '/url': 'coder.example.com' does not match pattern"),
-    "an unknown level": ({**URL, "logLevel": "loud"}, "at '/logLevel': value must be one of 'debug', 'info'"),
-}
-
-
-@pytest.mark.parametrize("what", COMPLAINTS)
-def test_what_is_wrong_is_said_with_the_values_name(what: str, helm: Helm) -> None:
-    values, said = COMPLAINTS[what]
-    assert said in refusal(helm, values)

@@ -3,11 +3,9 @@
 {{- define "coder-logstream.check" -}}
 {{- $v := .Values -}}
 {{- $d := $v.derived -}}
-{{- $wrong := list -}}
+{{- $wrong := include "coder-logstream.malformed" . | fromJsonArray -}}
 {{- if not $d.url -}}
 {{- $wrong = append $wrong "url: the address of Coder must be given; example: --set url=https://coder.example.com" -}}
-{{- else if not (regexMatch "^https?://[^/]" $d.url) -}}
-{{- $wrong = append $wrong (printf "url: %q does not begin with http:// or https://; example: --set url=https://coder.example.com" $d.url) -}}
 {{- end -}}
 {{- if and (hasSuffix "/coder-logstream-kube" $v.image.repo) (not $d.peersImage) -}}
 {{- $wrong = append $wrong (printf "image.repo: %s holds the Go program; mirror the image of coder-logstream and name that one, or leave image.repo and image.tag out" $v.image.repo) -}}
