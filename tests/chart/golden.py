@@ -1,6 +1,7 @@
 """Write what the chart renders into tests/chart/golden: `make chart`. Read the difference.
 
-The render of the defaults is kept whole; of every other set of values, how its render differs from that.
+The render of the defaults is kept whole; of every other set of values, how its render differs from that. In the place
+of the chart's files that are rendered as they are stands their name.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = ["DEFAULTS", "golden_file", "rendered", "shown"]
 DEFAULTS: Final = "defaults"
 _FOLDER: Final = Path(__file__).parent / "golden"
 _CONTEXT_LINES: Final = 3
+_FILES: Final = {"files/dashboard.json": " " * 4, "files/rules.yaml": " " * 2}
 
 
 def golden_file(name: str) -> Path:
@@ -27,9 +29,13 @@ def golden_file(name: str) -> Path:
 
 
 def rendered(helm: Helm, name: str) -> str:
-    """What Helm prints for a set of values, for the oldest Kubernetes that the chart allows."""
+    """What Helm prints for a set of values, for the oldest Kubernetes that the chart allows; files by their name."""
     flags = helm.values(VALUE_SETS[name])
-    return helm.run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", "1.27", *flags)
+    text = helm.run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", "1.27", *flags)
+    for file, pad in _FILES.items():
+        lines = (CHART / file).read_text(encoding="utf-8").rstrip().split("\n")
+        text = text.replace("\n".join(pad + line for line in lines), f"{pad}# {file}")
+    return text
 
 
 def shown(helm: Helm, name: str, defaults: str) -> str:

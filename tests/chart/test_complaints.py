@@ -41,6 +41,18 @@ COMPLAINTS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     ),
     "one port for two": ({**URL, "metrics": {"port": 9101}}, "probes.port: 9101 is metrics.port, too"),
     "a monitor of nothing": ({**URL, "metrics": {"podMonitor": {"enabled": True}}}, "--set metrics.enabled=true"),
+    "alerts without metrics": (
+        {**URL, "metrics": {"prometheusRule": {"enabled": True}}},
+        "metrics.prometheusRule: without metrics of watcher and shipper LogstreamAbsent, or",
+    ),
+    "alerts on half of the metrics": (
+        {**URL, "metrics": {"prometheusRule": {"enabled": True}}, "watcher": {"args": ["--metrics-addr", ":9100"]}},
+        "LogstreamNoShipper, would fire for ever; example: --set metrics.enabled=true",
+    ),
+    "a query of what nobody measures": (
+        {**URL, "shipper": {"keda": {"enabled": True, "prometheus": "http://prometheus:9090"}}},
+        "shipper.keda.prometheus: without metrics of the shipper Prometheus does not know how old the oldest line is",
+    ),
     "a flag of the chart's": ({**URL, "args": ["--probe-addr=:1"]}, "args: --probe-addr of the watcher is the chart's"),
     "a misspelt value": ({**URL, "watcher": {"replica": 1}}, "at '/watcher': additional properties 'replica' not"),
     "a wrong type": ({**URL, "watcher": {"replicas": "two"}}, "at '/watcher/replicas': got string, want"),

@@ -108,7 +108,15 @@ _OURS: Final[Mapping[str, Mapping[str, Any]]] = {
             "serviceMonitor": {"enabled": True},
         }
     },
+    "alerted": {
+        "metrics": {
+            "enabled": True,
+            "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Coder"}},
+        }
+    },
     "scaled": {
+        "metrics": {"enabled": True},
         "watcher": {"autoscaling": {"enabled": True}},
         "shipper": {"keda": {"enabled": True, "prometheus": "http://prometheus.monitoring:9090"}},
         "valkey": {"networkPolicy": {"alsoFrom": {"kubernetes.io/metadata.name": "keda"}}},

@@ -40,6 +40,12 @@
 {{- if and (or $v.metrics.podMonitor.enabled $v.metrics.serviceMonitor.enabled) (not (or $d.metricsPorts.watcher $d.metricsPorts.shipper)) -}}
 {{- $wrong = append $wrong "metrics.podMonitor and metrics.serviceMonitor need something to scrape; example: --set metrics.enabled=true" -}}
 {{- end -}}
+{{- if and $v.metrics.prometheusRule.enabled (not (and $d.metricsPorts.watcher $d.metricsPorts.shipper)) -}}
+{{- $wrong = append $wrong "metrics.prometheusRule: without metrics of watcher and shipper LogstreamAbsent, or LogstreamNoWatcher or LogstreamNoShipper, would fire for ever; example: --set metrics.enabled=true" -}}
+{{- end -}}
+{{- if and $v.shipper.keda.enabled $v.shipper.keda.prometheus (not $d.metricsPorts.shipper) -}}
+{{- $wrong = append $wrong "shipper.keda.prometheus: without metrics of the shipper Prometheus does not know how old the oldest line is; example: --set metrics.enabled=true" -}}
+{{- end -}}
 {{- if int $v.metrics.port | eq (int $v.probes.port) -}}
 {{- $wrong = append $wrong (printf "probes.port: %d is metrics.port, too; the probes need one of their own" (int $v.probes.port)) -}}
 {{- end -}}

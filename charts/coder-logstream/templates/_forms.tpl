@@ -14,7 +14,7 @@ given ("it" if that must not be shown), the pattern, what it is, an example. */}
 {{- $field := `[A-Za-z][A-Za-z0-9.\[\]'/_-]*\s*(==|=|!=)\s*([^,=!\\]|\\[,=\\])*` -}}
 {{- $fields := printf `^\s*(%s(,\s*%s)*)?$` $field $field -}}
 {{- $namespace := `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$` -}}
-{{- $duration := `^([0-9]+(ms|[smhdwy]))+$` -}}
+{{- $duration := `^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$` -}}
 {{- $web := `^(?i:https?)://[^/\s]\S*$` -}}
 
 {{- $forms := list -}}
