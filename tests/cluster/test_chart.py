@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.chart.helm import Helm, HelmRefused
+from tests.chart.standard import CASES
 from tests.chart.value_sets import URL, VALUE_SETS
 from tests.chart.values_page import CHART
 from tests.cluster.api import ApiRefused, KubeApi
@@ -137,8 +138,33 @@ async def test_the_notes_say_what_leaves_the_restricted_standard(kube: KubeApi, 
     where = ("logs", str(CHART), "--namespace", home, "--dry-run=server")
     notes = await run_helm(helm, "install", *where, *helm.values(values))
     said = notes.partition("These leave the restricted Pod Security Standard")[2]
-    assert "  watcher: allowPrivilegeEscalation\n" in said
+    assert "  watcher, valkey, make-keys, doctor: allowPrivilegeEscalation\n" in said
     assert "  shipper: allowPrivilegeEscalation, volume certs (hostPath)\n" in said
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.is_refused_for_this])
+async def test_the_notes_name_the_pods_that_the_standard_refuses(
+    name: str, kube: KubeApi, helm: Helm, home: str
+) -> None:
+    case = CASES[name]
+    refused = set()
+    for made in await asyncio.to_thread(helm.render, {**URL, **case.values}, namespace=home):
+        if (spec := pod_spec(made)) is not None:
+            said = await refusal(kube, home, made["metadata"]["name"], spec)
+            assert "violates PodSecurity" in said or not said
+            refused |= {spec["containers"][0]["name"]} if said else set()
+    assert refused == {pod for pods in case.said for pod in pods}
+
+
+async def refusal(kube: KubeApi, namespace: str, name: str, spec: Object) -> str:
+    """What the API server says against a pod; empty if it takes it."""
+    spec = {**spec, "serviceAccountName": "default", "priorityClassName": ""}  # others are not there
+    pod = {"metadata": {"name": name}, "spec": spec}
+    try:
+        await kube.call("POST", f"/api/v1/namespaces/{namespace}/pods", pod, STRICT)
+    except ApiRefused as error:
+        return str(error)
+    return ""
 
 
 async def test_a_release_of_the_go_program_is_upgraded_with_its_values_and_rolled_back(
@@ -192,13 +218,8 @@ async def test_the_api_server_takes_every_object(name: str, kube: KubeApi, helm:
         spec = pod_spec(made)
         if made["kind"] in GROUPS.keys() - {"Pod"} and made["metadata"].get("namespace", home) == home:
             await apply(kube, made, home, dry_run=True)
-        if spec is not None:
-            spec = {**spec, "serviceAccountName": "default", "priorityClassName": ""}  # others are not there
-            pod = {"metadata": {"name": made["metadata"]["name"]}, "spec": spec}
-            try:
-                await kube.call("POST", f"/api/v1/namespaces/{home}/pods", pod, STRICT)
-            except ApiRefused as error:
-                refused.append(str(error))
+        if spec is not None and (said := await refusal(kube, home, made["metadata"]["name"], spec)):
+            refused.append(said)
     if name == "peers-contexts":
         assert all("violates PodSecurity" in each for each in refused)
         assert refused
