@@ -215,6 +215,16 @@ async def test_who_has_come_back_and_leaves_is_replaced_at_once() -> None:
         assert group.read == set(UNITS)
 
 
+async def test_who_leaves_is_replaced_after_one_pause_that_is_short() -> None:
+    """A clean stop hands over within a second: half of it, at the very worst, passes until the successor looks."""
+    async with _sharing_with_another() as (group, clock):
+        (pause_s,) = clock.slept[-1:]
+        group.alive = (ME,)
+        await clock.pass_s(pause_s)
+        assert group.read == set(UNITS)
+        assert pause_s <= 0.5
+
+
 async def test_who_leaves_while_redis_is_away_for_a_moment_is_replaced_at_once() -> None:
     async with _sharing_with_another() as (group, clock):
         group.away = True
