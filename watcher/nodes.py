@@ -65,6 +65,7 @@ class NodeEvents:
             collection_path(EVENTS, _NAMESPACE),
             {"fieldSelector": f"involvedObject.kind={NODE}"},
             _all_are_ours,
+            optional="what ends a node is not told; leave --node-events out if that is as it should be",
         )
         self._reflector = Reflector(target, api, self, metrics, clock, random, watch_timeout_s=watch_timeout_s)
 

@@ -106,6 +106,8 @@ class Target(Struct, Generic[ResourceT], frozen=True):
     selectors: Mapping[str, str]
     is_ours: Callable[[str], bool]
     """Whether a namespace is; others' lines are passed over undecoded."""
+    optional: str = ""
+    """What is not told without the right to read it, and how to do without; "" if the right is needed."""
 
 
 class Reflector(Generic[ResourceT]):
@@ -169,7 +171,7 @@ class Reflector(Generic[ResourceT]):
                 except KubeError as error:
                     await self._wait_out(error)
         finally:
-            self._failing.dec(self.trouble is not None)  # nobody waits for what is read no more
+            self._failing.dec(self._fails(self.trouble))  # nobody waits for what is read no more
 
     async def _step(self) -> None:
         if self._is_stale and isinstance(self.state, Listed):
@@ -290,8 +292,12 @@ class Reflector(Generic[ResourceT]):
             self._log.info("the Kubernetes API answers again")
 
     def _note(self, trouble: KubeError | None) -> None:
-        self._failing.inc((trouble is not None) - (self.trouble is not None))
+        self._failing.inc(self._fails(trouble) - self._fails(self.trouble))
         self.trouble = trouble
+
+    def _fails(self, trouble: KubeError | None) -> bool:
+        """Whether `trouble` is somebody's business. What is optional may be forbidden for good, and nobody is woken."""
+        return trouble is not None and not (self._target.optional and isinstance(trouble, Forbidden))
 
     async def _wait_out(self, error: KubeError) -> None:
         settled = isinstance(error, Forbidden | Invalid)
@@ -306,6 +312,13 @@ class Reflector(Generic[ResourceT]):
 
     def _say(self, error: KubeError, delay_s: float) -> None:
         match error:
+            case Forbidden() if self._target.optional:
+                self._log.warning(
+                    "permission denied; the rest goes on, and it is asked again until it is granted",
+                    error=str(error),
+                    lacking=self._target.optional,
+                    remedy=_grant(self._target.resource, self._target.namespace),
+                )
             case Forbidden():
                 self._log.error(
                     "permission denied; asked again until it is granted",

@@ -55,7 +55,10 @@ class WatcherMetrics:
         )
         self.watch_restarts = make.counter("watch_restarts", "Watches opened anew, by reason.", "resource", "reason")
         self.watches_failing = make.gauge(
-            "watches_failing", "Lists and watches that fail just now.", "resource", mode="livesum"
+            "watches_failing",
+            "Lists and watches that fail just now, unless the right is optional.",
+            "resource",
+            mode="livesum",
         )
         self.relists = make.counter("relists", "Full lists taken, by reason.", "resource", "reason")
         self.parked_events = make.gauge("parked_events", "Events that wait for their object.", mode="livesum")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from console.doubles.kube_control import Compact, CutWatches, Forbid, SendLine
+from console.doubles.faults import Answer, Injection
+from console.doubles.kube_control import Compact, CutWatches, Forbid, Inject, SendLine
 from tests.integration.watcher.page import Page
 from tests.integration.watcher.rig import Rig, until
 from tests.unit.watcher.rig import TOKEN, event, pod
@@ -119,6 +120,26 @@ async def test_what_cannot_be_read_is_gauged_until_it_can(rig: Rig) -> None:
         assert await page.sample('watches_failing{resource="pods"}') == 0
         rig.kube.apply(Forbid(resource="events", allowed=True))
         await page.until_sampled('watches_failing{resource="events"}', 0)
+
+
+async def test_an_optional_right_that_is_lacking_is_said_once_and_gauged_as_no_failure(rig: Rig) -> None:
+    """Events of nodes lie in `default`. Any other reason not to read them is a failure like that of a needed watch."""
+    page = Page()
+    rig.kube.apply(Forbid(resource="events", namespace="default"))
+    async with rig.watcher("--node-events", "-n", "ns", "--metrics-addr", page.addr) as watcher:
+        await watcher.said("warning", "permission denied; the rest goes on", "leave --node-events out", "'default'")
+        await page.until_ready()
+
+        async def asked_again() -> bool:
+            return rig.kube.totals().requests["list events 403"] >= 2
+
+        await until(asked_again)
+        assert await page.sample('watches_failing{resource="events"}') == 0
+        assert watcher.log().count("permission denied") == 1
+        where = {"resource": "events", "namespace": "default"}
+        rig.kube.apply(Inject(Injection(Answer(500), times=5, where=where)))
+        await page.until_sampled('watches_failing{resource="events"}', 1)
+        await page.until_sampled('watches_failing{resource="events"}', 0)  # forbidden again
 
 
 async def test_pods_without_a_token_are_counted_and_not_logged(rig: Rig) -> None:
