@@ -25,6 +25,7 @@ from common.store.connect import (
 from common.store.errors import StoreError, StoreFull
 from common.store.fitness import (
     eviction_finding,
+    history_finding,
     memory_finding,
     persistence_finding,
     rights_finding,
@@ -74,8 +75,8 @@ async def _facts(client: redis.asyncio.Redis) -> list[Finding]:
     with translated("asking Redis"):
         for section in _SECTIONS:
             told |= await client.info(section)
-    role = role_finding(told)
-    return [*([role] if role else []), persistence_finding(told), eviction_finding(told), memory_finding(told)]
+    seldom = [each for each in (role_finding(told), history_finding(told)) if each is not None]
+    return [*seldom, persistence_finding(told), eviction_finding(told), memory_finding(told)]
 
 
 async def _scripts(client: redis.asyncio.Redis, keys: Keys) -> list[Finding]:

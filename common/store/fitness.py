@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from common.checkup import Area, Finding, bad, doubt, fine
 
-__all__ = ["eviction_finding", "memory_finding", "persistence_finding", "rights_finding", "role_finding"]
+__all__ = [
+    "eviction_finding",
+    "history_finding",
+    "memory_finding",
+    "persistence_finding",
+    "rights_finding",
+    "role_finding",
+]
 
 SCARCE: Final = 0.8
 _MANUAL: Final = "docs/reference/redis.md"
@@ -25,6 +32,14 @@ def role_finding(info: Info) -> Finding | None:
         return None
     remedy = "name the primary in the URL, or the Sentinels (redis+sentinel://HOST,HOST/SERVICE)"
     return bad(_R, "role", "it is a replica, which takes no writes", remedy)
+
+
+def history_finding(info: Info) -> Finding | None:
+    """None if there is nothing to say: the watcher can tell one history of the data from another."""
+    if info.get("master_replid"):
+        return None
+    said = "it hides master_replid: no fail-over is noticed, and what had not been copied stays missing"
+    return doubt(_R, "history", said, "see docs/how-to/redis-high-availability.md#what-happens-in-a-fail-over")
 
 
 def persistence_finding(info: Info) -> Finding:

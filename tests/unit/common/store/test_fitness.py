@@ -7,6 +7,7 @@ import pytest
 from common.checkup import Finding, Mark
 from common.store.fitness import (
     eviction_finding,
+    history_finding,
     memory_finding,
     persistence_finding,
     rights_finding,
@@ -60,6 +61,11 @@ def test_memory(info: dict[str, Any], expected: Mark, said: str) -> None:
     finding = memory_finding(info)
     assert finding.mark is expected
     assert finding.said.startswith(said)
+
+
+def test_only_a_server_that_hides_its_history_is_told_of_it() -> None:
+    assert history_finding({"master_replid": "8f2c"}) is None
+    assert mark(history_finding({"role": "master"})) is Mark.DOUBT
 
 
 def test_only_a_replica_has_a_role_to_speak_of() -> None:
