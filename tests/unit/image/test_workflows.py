@@ -71,6 +71,17 @@ def test_nothing_is_named_before_it_ran_and_was_signed() -> None:
 _SIGN = "Sign the image, then give it its name"
 
 
+def test_known_holes_are_looked_for_with_each_change_before_each_release_and_each_week() -> None:
+    folder = RELEASE.parent
+    audit = yaml.safe_load((folder / "audit.yml").read_text())
+    assert "make audit" in [step.get("run") for step in steps(folder / "audit.yml")]
+    (each,) = audit[True]["schedule"]  # YAML takes the key `on` for a yes
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", each["cron"])
+    assert "./.github/workflows/audit.yml" in [job.get("uses") for job in jobs(folder / "ci.yml").values()]
+    assert jobs(RELEASE)["publish"]["needs"] == "checks"
+    assert jobs(RELEASE)["checks"]["uses"] == "./.github/workflows/ci.yml"
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_code_of_others_is_pinned_by_commit(workflow: Path) -> None:
     used = [str(step["uses"]) for step in steps(workflow) if "uses" in step]
