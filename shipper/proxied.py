@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextvars import ContextVar
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from shipper.outcome import Answer, NoAnswer, Reply, Sent
@@ -38,10 +40,14 @@ class HttpxWire:
         """`timeout_s` is for a whole request; at most `connections` are open; `proxy` is a URL."""
         self._base = url.rstrip("/")
         self._timeout_s = timeout_s
+        self._begin: ContextVar[Begin] = ContextVar("begin")
+        """Of the request that the present task asks; the libraries in between hand nothing on."""
+        request_class = _looking_first(self._begin)
 
         def session() -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=trust, limit=connections, keepalive_timeout=KEEP_ALIVE_S),
+                request_class=request_class,
                 cookie_jar=aiohttp.DummyCookieJar(),  # one agent's answer must not colour another's request
             )
 
@@ -54,14 +60,14 @@ class HttpxWire:
         self._timeouts = {"timeout": httpx.Timeout(timeout_s, connect=connect_s).as_dict()}
 
     async def ask(self, method: str, path: str, token: str, body: bytes, begin: Begin = at_once) -> Reply:
-        """See `Wire.ask`. The library writes as soon as it is connected, so `begin` is asked before that."""
+        """See `Wire.ask`."""
         headers = {**HEADERS, TOKEN_HEADER: token} if token else HEADERS
         request = httpx.Request(
             method, self._base + path, headers=headers, content=body or None, extensions=self._timeouts
         )
+        self._begin.set(begin)
         try:
             async with asyncio.timeout(self._timeout_s):
-                await begin()
                 return await self._exchange(request)
         except TimeoutError:
             return NoAnswer(Sent.MAYBE, f"no answer within {self._timeout_s:g} s")
@@ -88,6 +94,20 @@ class HttpxWire:
             if (name := KEPT_HEADERS.get(raw.lower()))
         }
         return Answer(response.status_code, headers, body[:BODY_MAX_BYTES])
+
+
+def _looking_first(begin: ContextVar[Begin]) -> type[aiohttp.ClientRequest]:
+    """A kind of request that asks `begin` once it has its connection, and before its first byte.
+
+    What `begin` raises closes the connection. The request for a tunnel, which comes before, is not of this kind.
+    """
+
+    class LookingFirst(aiohttp.ClientRequest):
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            await begin.get()()
+            return await super().send(conn)
+
+    return LookingFirst
 
 
 def _sent(error: Exception) -> Sent:

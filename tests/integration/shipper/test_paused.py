@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import pytest
 
 from common.ids import DrainerId
 from common.store.dispatcher import Dispatcher
@@ -17,6 +18,8 @@ from console.doubles.coder import CoderDouble
 from tests.certificates import Authority
 from tests.integration.shipper.process import feeding, shipper
 from tests.integration.shipper.rig import Rig, until, until_async
+from tests.integration.shipper.wire.peer import Peer
+from tests.integration.shipper.wire.test_proxied import tunnel
 
 LEASE_S = 2.0
 PAUSE_MS = 60_000
@@ -99,8 +102,9 @@ async def claimed_by(other: Dispatcher) -> Lease:
     return leases[0]
 
 
+@pytest.mark.parametrize("way", ["direct", "proxy"])
 async def test_a_shipper_paused_while_it_connects_writes_nothing_once_its_lease_is_anothers(
-    tmp_path: Path, redis_url: str, prefix: str
+    tmp_path: Path, redis_url: str, prefix: str, way: str
 ) -> None:
     authority = Authority()
     pem = tmp_path / "ca.pem"
@@ -109,8 +113,12 @@ async def test_a_shipper_paused_while_it_connects_writes_nothing_once_its_lease_
     async with (
         CoderDouble(tls=authority.server_context("localhost")) as double,
         Gate(int(double.url.rpartition(":")[2])) as gate,
+        Peer(tunnel) as proxy,
         feeding(redis_url, prefix, double) as feed,
-        shipper(tmp_path, gate.url, redis_url, prefix, feed.key, settings) as paused,
+        shipper(
+            tmp_path, gate.url, redis_url, prefix, feed.key,
+            {**settings, "HTTPS_PROXY": proxy.url} if way == "proxy" else settings,
+        ) as paused,
     ):
         rig, token = feed.rig, await feed.rig.agent()
         other = Dispatcher(rig.client, rig.keys)
@@ -138,6 +146,7 @@ async def test_a_shipper_paused_while_it_connects_writes_nothing_once_its_lease_
         await until_async(lambda: _has_settled(rig, token))
         assert rig.heard(token) == ["one", "two"]
         assert await paused.metric("unsettled_claims_total") == 1  # the other's, which it gave back
+        assert bool(proxy.connections) == (way == "proxy")
 
 
 async def _has_settled(rig: Rig, token: str) -> bool:

@@ -56,6 +56,23 @@ async def test_what_keeps_a_request_is_raised_and_nothing_of_it_has_left(
     assert len(peer.requests) == 2
 
 
+async def test_what_may_keep_a_request_is_asked_once_it_is_connected(make_wire: MakeWire, make_peer: MakePeer) -> None:
+    """Connecting may take long, and what was true before may not be so after."""
+    peer = await make_peer(obliging)
+    asked = 0
+
+    async def connected() -> None:
+        nonlocal asked
+        asked += 1
+        while peer.connections == 0:  # noqa: ASYNC110 - the peer hears of a connection after the one who makes it
+            await asyncio.sleep(0.001)
+
+    wire = make_wire(peer.url)
+    for _ in range(2):
+        assert isinstance(await wire.ask("PATCH", "/logs", TOKEN, b"[]", connected), Answer)
+    assert (asked, peer.connections) == (2, 1)
+
+
 async def test_a_request_without_token_and_body_is_answered(make_wire: MakeWire, make_peer: MakePeer) -> None:
     peer = await make_peer(obliging)
     reply = await make_wire(peer.url).ask("GET", "/buildinfo", "", b"")

@@ -3,8 +3,11 @@
 import asyncio
 import ssl
 
+import pytest
+
 from shipper.coder import Coder
 from shipper.outcome import Answer, NoAnswer, Sent
+from shipper.proxied import HttpxWire
 from tests.certificates import Authority
 from tests.integration.shipper.wire.peer import Line, Peer, obliging
 
@@ -42,6 +45,27 @@ async def test_requests_go_through_a_tunnel_that_sees_nothing_of_them(authority:
         assert peer.connections == 1
         (connect,) = proxy.requests
         assert TOKEN not in repr(vars(connect))
+
+
+async def test_what_may_keep_a_request_is_asked_behind_the_tunnel(authority: Authority) -> None:
+    class Kept(Exception):
+        """Somebody wants the request not to be made."""
+
+    async with Peer(obliging, authority.server_context("localhost")) as peer, Peer(tunnel) as proxy:
+
+        async def keep() -> None:
+            while peer.connections == 0:  # noqa: ASYNC110 - after its handshake
+                await asyncio.sleep(0.001)
+            raise Kept
+
+        wire = HttpxWire(peer.url, authority.trust(), timeout_s=5, connections=1, proxy=proxy.url)
+        try:
+            with pytest.raises(Kept):
+                await wire.ask("PATCH", "/logs", TOKEN, b"[]", keep)
+            assert isinstance(await wire.ask("PATCH", "/logs", TOKEN, b"[]"), Answer)
+            assert len(peer.requests) == 1
+        finally:
+            await wire.aclose()
 
 
 async def test_a_proxy_that_opens_no_tunnel_has_sent_nothing() -> None:
