@@ -66,6 +66,7 @@ BUGS: Final = (
         "ageing = [hold for hold in self._held.values() if now_s - hold.since_s >= third_s]",
         "ageing: list[Hold] = []",
         (*shipper("leases"), "-k", "longer_than_a_lease"),
+        stalls=True,
     ),
     Bug(
         "a request begins however old its lease is",

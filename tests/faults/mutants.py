@@ -1,15 +1,13 @@
 """`python -m tests.faults.mutants`: put each deliberate bug into a copy of the tree and see which test notices.
 
-A bug that nothing notices is a promise that nobody checks. Prints a Markdown table; exit 1 if a bug got through.
+A bug that nothing notices is a promise that nobody checks. Prints a Markdown table; exit 1 if a bug got through, or if
+its tests prove nothing.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +15,9 @@ import click
 
 from tests.faults.bug import Bug
 from tests.faults.bugs import BUGS
+from tests.faults.proof import Unproved, copied, healthy, noticed_by, put_into, run_to_its_end
 
-ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("common", "watcher", "shipper", "console", "bench", "tests")
-TESTS_WITHIN_S: Final = 180
 SCHEDULES_WITHIN_S: Final = 300
-_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (?:\S+::)?([\w./]+)", re.MULTILINE)
 _SEED: Final = re.compile(r"^seed (\d+) failed:\n(.*)", re.MULTILINE)
 
 
@@ -31,55 +26,60 @@ _SEED: Final = re.compile(r"^seed (\d+) failed:\n(.*)", re.MULTILINE)
 @click.option("--seeds", default=20, show_default=True, help="Schedules of faults for each; 0 plays none.")
 def main(only: str, seeds: int) -> None:
     """Prove that the tests notice bugs."""
-    click.echo("| bug | noticed by test | noticed by schedule |\n|---|---|---|")
+    bugs = [bug for bug in BUGS if only in bug.name]
+    if not bugs:
+        raise click.UsageError(f"no bug has «{only}» in its name")
+    unproved = _unhealthy(bugs)
+    if seeds:
+        _play_healthy(seeds)
+    click.echo("| bug | noticed by |" + (" by schedule |" if seeds else ""))
+    click.echo("|---|---|" + ("---|" if seeds else ""))
     missed = 0
-    for bug in BUGS:
-        if only in bug.name:
-            test, schedule = _noticed(bug, seeds)
-            missed += not (test or schedule)
-            click.echo(f"| {bug.name} | {test or '–'} | {schedule or '–'} |")
-    click.echo(f"\n{missed} not noticed")
-    sys.exit(1 if missed else 0)
+    for bug in bugs:
+        test, schedule = "", _failing_schedule(bug, seeds) if seeds else ""
+        try:
+            if bug.tests not in unproved:
+                test = noticed_by(bug)
+        except Unproved as why:
+            unproved[bug.tests] = f"{bug.name}: {why}"
+        missed += not (test or schedule)
+        click.echo(f"| {bug.name} | {test or '–'} |" + (f" {schedule or '–'} |" if seeds else ""))
+    click.echo("\n".join(["", f"{missed} not noticed", *unproved.values()]))
+    sys.exit(1 if missed or unproved else 0)
 
 
-def _noticed(bug: Bug, seeds: int) -> tuple[str, str]:
-    """The first test that fails and the first schedule that does, "" each if none does."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
-        copy = Path(name)
-        for package in PACKAGES:
-            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("pyproject.toml", "Makefile", "README.md"):
-            shutil.copy(ROOT / file, copy / file)
-        source = copy / bug.file
-        source.write_text(mutated(bug, source.read_text()))
-        test = _first(_FAILED, ["pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests], copy, TESTS_WITHIN_S)
-        schedule = ""
-        if seeds:
-            words = ["tests.faults", "--seeds", str(seeds), "--no-shrink"]
-            schedule = _first(_SEED, words, copy, SCHEDULES_WITHIN_S)
-        return test, schedule
+def _unhealthy(bugs: list[Bug]) -> dict[tuple[str, ...], str]:
+    """The tests of `bugs` that do not pass without one, and why."""
+    wrong = {}
+    for tests in dict.fromkeys(bug.tests for bug in bugs):
+        try:
+            healthy(tests)
+        except Unproved as why:
+            wrong[tests] = f"{' '.join(tests)}: {why}"
+    return wrong
 
 
-def mutated(bug: Bug, text: str) -> str:
-    """`text` with the bug in it. Raises ValueError unless the text it replaces is there exactly once."""
-    if text.count(bug.old) != 1:
-        raise ValueError(f"{bug.file} holds the text of «{bug.name}» {text.count(bug.old)} times, not once")
-    return text.replace(bug.old, bug.new)
+def _play_healthy(seeds: int) -> None:
+    """Return if the schedules pass without a bug. Raises click.ClickException."""
+    with copied() as copy:
+        code, output = _play(copy, seeds)
+    if code != 0:
+        failing = _SEED.search(output)
+        why = failing[0] if failing else f"they ended with {code}"
+        raise click.ClickException(f"the schedules do not pass without a bug: {why}")
 
 
-def _first(pattern: re.Pattern[str], words: list[str], folder: Path, within_s: float) -> str:
-    """The first failure that `python -m words` names; «hangs» if it does not end."""
-    command = [sys.executable, "-m", *words]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=within_s, check=False)
-    except subprocess.TimeoutExpired:
-        return "hangs"
-    found = pattern.search(done.stdout)
-    if found is None:
-        return "" if done.returncode == 0 else f"exit {done.returncode}"
-    if pattern is _SEED:
-        return f"seed {found[1]}: {found[2].partition(':')[0]}"
-    return f"`{found[1]}`"
+def _failing_schedule(bug: Bug, seeds: int) -> str:
+    """The first schedule that fails with `bug` in the tree, and its first words; "" if none does."""
+    with copied() as copy:
+        put_into(bug, copy)
+        _, output = _play(copy, seeds)
+    found = _SEED.search(output)
+    return f"seed {found[1]}: {found[2].partition(':')[0]}" if found else ""
+
+
+def _play(folder: Path, seeds: int) -> tuple[int | None, str]:
+    return run_to_its_end(["tests.faults", "--seeds", str(seeds), "--no-shrink"], folder, SCHEDULES_WITHIN_S)
 
 
 if __name__ == "__main__":
