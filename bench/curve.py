@@ -9,7 +9,7 @@ import msgspec
 
 from bench.tally import median
 
-__all__ = ["Sample", "as_table", "growth", "sparkline"]
+__all__ = ["Sample", "as_table", "growth", "growths", "sparkline"]
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
@@ -37,6 +37,11 @@ def growth(values: Sequence[float]) -> float:
         return float("nan")
     before = median(values[third : 2 * third])
     return median(values[2 * third :]) / before if before else float("nan")
+
+
+def growths(samples: Sequence[Sample]) -> dict[str, float]:
+    """The growth of each size. At least one sample."""
+    return {name: growth([each.sizes_bytes[name] for each in samples]) for name in samples[0].sizes_bytes}
 
 
 def as_table(samples: Sequence[Sample]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
 from typing import Final
 
 import click
@@ -19,14 +18,14 @@ import redis.asyncio
 
 from bench import workload
 from bench.bed import Bed, Contender, open_bed
-from bench.curve import Sample, as_table, growth
+from bench.curve import Sample, as_table, growths
 from bench.processes import ChildFailed, python_command
 from bench.report import machine
 from bench.tally import tally
 from common.store.keys import Keys
 from console.doubles.kube_control import Delete, Step
 
-__all__ = ["Soaked", "soak"]
+__all__ = ["GROWTH_MAX", "Soaked", "as_text", "soak"]
 
 SAMPLES: Final = 30
 KEPT_SHARE: Final = 10
@@ -37,6 +36,8 @@ _SAVED_S: Final = 3.0
 """Positions and known objects are saved each second."""
 _LATE_S: Final = 60.0
 _RQ: Final = b"rq:"
+GROWTH_MAX: Final = 1.10
+"""What is flat: the last third of the arrivals by the middle third."""
 
 
 class Soaked(msgspec.Struct, frozen=True):
@@ -56,9 +57,20 @@ class Soaked(msgspec.Struct, frozen=True):
     backlog: int
 
     @property
+    def growths(self) -> dict[str, float]:
+        """Of each size, while workspaces arrived."""
+        return growths(self.samples[:-1])
+
+    @property
+    def grown(self) -> dict[str, float]:
+        """Those sizes that were not flat, or of which nothing can be said."""
+        return {name: by for name, by in self.growths.items() if not by <= GROWTH_MAX}
+
+    @property
     def clean(self) -> bool:
-        """Whether everything came once and nothing is left."""
-        return not (self.lost or self.repeated or self.keys_left or self.schedule_left or self.backlog)
+        """Whether everything came once, nothing is left and nothing grew."""
+        left = self.keys_left or self.schedule_left or self.backlog
+        return not (self.lost or self.repeated or left or self.grown)
 
 
 async def soak(workspaces: int, seconds: float) -> Soaked:
@@ -156,12 +168,10 @@ async def _until_expired(client: redis.asyncio.Redis, before: set[bytes], *, wit
         await asyncio.sleep(0.5)
 
 
-def _text(soaked: Soaked) -> str:
+def as_text(soaked: Soaked) -> str:
     it = machine()
-    flat: Mapping[str, list[float]] = {
-        name: [each.sizes_bytes[name] for each in soaked.samples[:-1]] for name in soaked.samples[0].sizes_bytes
-    }
-    growths = ", ".join(f"{name} {growth(values):.2f}" for name, values in flat.items())
+    by = ", ".join(f"{name} {by:.2f}" for name, by in soaked.growths.items())
+    grown = [f"{name} is not flat: {by:.3f}, more than {GROWTH_MAX:.2f}" for name, by in soaked.grown.items()]
     left = f"keys left {len(soaked.keys_left)} {', '.join(soaked.keys_left[:3])}".rstrip()
     return "\n".join(
         [
@@ -170,7 +180,8 @@ def _text(soaked: Soaked) -> str:
             "",
             as_table(soaked.samples),
             "",
-            f"last third by middle third of the arrivals: {growths}",
+            f"last third by middle third of the arrivals: {by}",
+            *grown,
             f"lost {soaked.lost}, repeated {soaked.repeated}, backlog {soaked.backlog}",
             f"{left}, schedule left {soaked.schedule_left}",
         ]
@@ -186,7 +197,7 @@ def main(workspaces: int, seconds: float) -> None:
         soaked = asyncio.run(soak(workspaces, seconds))
     except ChildFailed as error:
         raise click.ClickException(str(error)) from error
-    print(_text(soaked))
+    print(as_text(soaked))
     sys.exit(0 if soaked.clean else 1)
 
 

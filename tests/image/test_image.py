@@ -1,7 +1,7 @@
 """What the image promises, seen on a real Docker: size, rights, what is not in it, process 1, and that it works."""
 
 import json
-import os
+import math
 import subprocess
 import uuid
 import zlib
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 SIZE_MAX_BYTES = 120_000_000
 STARTS_WITHIN_S = 1.5
+STARTS_TRIED = 8
 USER = 65532
 
 
@@ -110,11 +111,6 @@ class Contained:
         at: str = next(line["timestamp"] for line in lines if line["event"] == event)
         return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
 
-    def processor_s(self) -> float:
-        """What its processes have used of the processors so far."""
-        stats = (stat.rpartition(")")[2].split() for stat in self.shell("cat /proc/[0-9]*/stat").splitlines())
-        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
-
     def stop(self) -> int:
         """Ask once, as Kubernetes and Docker do; the exit code."""
         self._docker("stop", "--time", "60", self.name, within_s=90)
@@ -183,18 +179,24 @@ def test_process_1_buries_what_is_orphaned_to_it(contained: Contained, cluster: 
 
 
 def test_it_starts_quickly(docker: Docker, image: str) -> None:
-    """From the container's start to the first probe that its program would answer. It starts in one thread and waits
-    for nobody, so on a machine that is busy its processor time says what a free one would take.
+    """From the container's start to the first probe that its program would answer, waits included. A machine that is
+    busy makes a start late but none early, so one in time is enough.
     """
+    tries_s: list[float] = []
+    while len(tries_s) < STARTS_TRIED and min(tries_s, default=math.inf) >= STARTS_WITHIN_S:
+        tries_s.append(started_within_s(docker, image))
+    assert 0 < min(tries_s) < STARTS_WITHIN_S, tries_s
+
+
+def started_within_s(docker: Docker, image: str) -> float:
     name = f"quick-{uuid.uuid4().hex[:8]}"
     docker(
         "run", "--detach", "--name", name, "--network", "none", "--read-only",
         "--env", "CODER_LOGSTREAM_INSECURE_PLAINTEXT_TOKENS=true", image,
         "shipper", "--coder-url", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:1/0",
     )  # fmt: skip
-    shipper = Contained(docker, name)
-    wall_s = shipper.logged_unix_s("probes are served") - shipper.started_unix_s()
-    processor_s = shipper.processor_s()
-    docker("rm", "--force", "--volumes", name)
-    assert min(wall_s, processor_s) < STARTS_WITHIN_S, (wall_s, processor_s)
-    assert processor_s > STARTS_WITHIN_S / 100  # it was measured at all
+    try:
+        shipper = Contained(docker, name)
+        return shipper.logged_unix_s("probes are served") - shipper.started_unix_s()
+    finally:
+        docker("rm", "--force", "--volumes", name)
