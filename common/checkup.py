@@ -80,7 +80,10 @@ def encode_findings(findings: Sequence[Finding]) -> bytes:
 
 def decode_findings(raw: bytes) -> list[Finding]:
     """Raises `msgspec.DecodeError`."""
-    return _decoder.decode(raw)
+    try:
+        return _decoder.decode(raw)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 _BADNESS: Final = (Mark.FINE, Mark.DOUBT, Mark.BAD)

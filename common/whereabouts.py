@@ -53,4 +53,7 @@ _decoder = msgspec.json.Decoder(Whereabouts)
 
 def decode_whereabouts(raw: bytes) -> Whereabouts:
     """Raises `msgspec.DecodeError`."""
-    return _decoder.decode(raw)
+    try:
+        return _decoder.decode(raw)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -27,9 +27,14 @@ _FACTORS: Final = {
     **{f"{sign}i": Decimal(1024**power) for power, sign in enumerate("KMGTPE", start=1)},
 }
 
+_MAX: Final = 2**63 - 1
+
 
 def quantity_bytes(quantity: str | int | None) -> int:
-    """Bytes of a Kubernetes quantity (`512Mi`, `1e9`, 1073741824), 0 if there is none or it is malformed."""
+    """Bytes of a Kubernetes quantity (`512Mi`, `1e9`, 1073741824), 0 if there is none or it is malformed.
+
+    At most 2^63 - 1, to which Kubernetes caps one, too.
+    """
     match = _QUANTITY.fullmatch(str(quantity)) if quantity is not None else None
     if match is None:
         return 0
@@ -42,4 +47,4 @@ def quantity_bytes(quantity: str | int | None) -> int:
         factor = Decimal(10) ** int(unit[1:])
     else:
         return 0  # `K` alone is none
-    return int(Decimal(number) * factor)
+    return min(int(Decimal(number) * factor), _MAX)

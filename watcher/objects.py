@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from watcher.pod_status import PodStatus
 from watcher.specs import PodSpec, PodTemplate
 from watcher.versions import unix_ms
+from watcher.whole import Whole
 
 __all__ = [
     "Bookmark",
@@ -106,7 +107,7 @@ class Involved(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Series(Struct, frozen=True, gc=False, rename="camel"):
-    count: int | None = None
+    count: Whole | None = None
     last_observed_time: str | None = None
 
 
@@ -120,7 +121,7 @@ class Event(Struct, frozen=True, rename="camel"):
     reason: str | None = None
     message: str | None = None
     type: str | None = None
-    count: int | None = None
+    count: Whole | None = None
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from watcher.whole import Whole
+
 __all__ = ["Condition", "ContainerState", "ContainerStatus", "PodStatus", "Running", "Terminated", "Waiting"]
 
 
@@ -21,8 +23,8 @@ class Running(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Terminated(Struct, frozen=True, gc=False, rename="camel"):
-    exit_code: int = 0
-    signal: int | None = None
+    exit_code: Whole = 0
+    signal: Whole | None = None
     reason: str | None = None
     message: str | None = None
     started_at: str | None = None
@@ -42,7 +44,7 @@ class ContainerStatus(Struct, frozen=True, gc=False, rename="camel"):
     name: str
     state: ContainerState | None = None
     last_state: ContainerState | None = None
-    restart_count: int = 0
+    restart_count: Whole = 0
     image: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
@@ -168,28 +169,44 @@ STATE_FACTS: Final = (
 )  # fmt: skip
 """What an agent's facts call the parts of its state, in the order in which `claim` answers them."""
 _END_REASONS: Final = frozenset(EndReason)
+_NUMBER: Final = re.compile(rb"-?[0-9]{1,18}")
+"""Not as wide as Redis' numbers may be, but as all that are counted here."""
 
 
 def decode_state(facts: Sequence[bytes | None]) -> AgentState:
-    """The state that the values of `STATE_FACTS` tell; one that is empty or None is nothing."""
+    """The state that the values of `STATE_FACTS` tell; one that is empty, None or not readable is nothing.
+
+    So whatever has been written over one agent's facts, it is claimed, and all that are claimed with it.
+    """
     spent, lines, refused, unsaid, unsaid_why, left_out, left_out_said, *hold = (fact or b"" for fact in facts)
     ended, retry_at, held_since, held_why, tries, source, hinted = hold
     return AgentState(
-        spent_bytes=int(spent or 0),
-        lines=int(lines or 0),
-        refused=int(refused or 0),
-        unsaid=int(unsaid or 0),
-        unsaid_why=unsaid_why.decode(),
-        left_out=int(left_out or 0),
-        left_out_said=int(left_out_said or 0),
-        ended=_end(ended.decode()),
-        retry_at_ms=int(retry_at or 0),
-        held_since_ms=int(held_since or 0),
-        held_why=held_why.decode(),
-        tries=int(tries or 0),
-        source=source.decode(),
-        hinted=tuple(hinted.decode().split()),
+        spent_bytes=_number(spent),
+        lines=_number(lines),
+        refused=_number(refused),
+        unsaid=_number(unsaid),
+        unsaid_why=_word(unsaid_why),
+        left_out=_number(left_out),
+        left_out_said=_number(left_out_said),
+        ended=_end(_word(ended)),
+        retry_at_ms=_number(retry_at),
+        held_since_ms=_number(held_since),
+        held_why=_word(held_why),
+        tries=_number(tries),
+        source=_word(source),
+        hinted=tuple(_word(hinted).split()),
     )
+
+
+def _number(fact: bytes) -> int:
+    return int(fact) if _NUMBER.fullmatch(fact) else 0
+
+
+def _word(fact: bytes) -> str:
+    try:
+        return fact.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _end(word: str) -> EndReason | OtherEnd | None:

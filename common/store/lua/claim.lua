@@ -8,6 +8,7 @@
 -- Clock TIME. Cost O(places + log agents). Guarantees 1-4. Caller Dispatcher.claim
 --@include summon
 local FAR_MS = 10 * 60 * 1000
+local ADDED_TO = {refused = 3, unsaid = 4, left_out = 6}
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -29,6 +30,13 @@ for _, id in ipairs(ids) do
   local row = {id, epoch, 1 - redis.call('SADD', KEYS[3], id), redis.call('GET', ARGV[4] .. 'agent:' .. id) or ''}
   local facts = redis.call('HMGET', ARGV[4] .. 'facts:' .. id, 'spent', 'lines', 'refused', 'unsaid', 'unsaid_why',
     'left_out', 'left_out_said', 'ended', 'retry_at', 'held_since', 'held_why', 'tries', 'source', 'hinted')
+  for field, i in pairs(ADDED_TO) do
+    if facts[i] and not string.match(facts[i], '^%-?%d+$') then
+      -- Somebody wrote over it: as good as lost, and what is added to it at a settlement would fail.
+      redis.call('HDEL', ARGV[4] .. 'facts:' .. id, field)
+      facts[i] = false
+    end
+  end
   for i = 1, #facts do row[#row + 1] = facts[i] or '' end
   answer[#answer + 1] = row
 end

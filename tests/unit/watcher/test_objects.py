@@ -79,6 +79,17 @@ def test_a_malformed_object_still_tells_its_position() -> None:
     assert line.resource_version == "42"
 
 
+@pytest.mark.parametrize("number", [-(2**63) - 1, 2**63, 2**70])
+def test_a_number_that_no_record_can_hold_is_malformed(number: int) -> None:
+    ended = {"name": "main", "lastState": {"terminated": {"exitCode": number}}}
+    restarted = {"name": "main", "restartCount": number}
+    for status in (ended, restarted):
+        value = {**pod(), "status": {"containerStatuses": [status]}}
+        assert isinstance(decode_watch(Pod, _line("MODIFIED", value)), Malformed)
+    event = {"metadata": {"uid": "e"}, "count": number}
+    assert isinstance(decode_watch(Event, _line("ADDED", event)), Malformed)
+
+
 def test_deep_nesting_is_malformed_and_nothing_else() -> None:
     deep = b'{"type":"ADDED","object":' + b'{"spec":' * 5_000 + b"1" + b"}" * 5_000 + b"}"
     assert isinstance(decode_watch(Pod, deep), Malformed)

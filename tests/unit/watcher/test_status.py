@@ -253,7 +253,8 @@ def test_no_status_that_fits_raises(anything: Any) -> None:
 @pytest.mark.parametrize(
     ("quantity", "size_bytes"),
     [("512Mi", 512 * 1024**2), ("1.5G", 1_500_000_000), ("1e3", 1_000), (1024, 1024), ("128974848000m", 128_974_848),
-     ("0.5Gi", 512 * 1024**2), (None, 0), ("lots", 0), ("1K", 0), ("", 0)],
+     ("0.5Gi", 512 * 1024**2), (None, 0), ("lots", 0), ("1K", 0), ("", 0),
+     ("99Ei", 2**63 - 1), ("1e99", 2**63 - 1)],
 )  # fmt: skip
 def test_a_quantity_is_read_as_kubernetes_writes_it(quantity: Any, size_bytes: int) -> None:
     assert quantity_bytes(quantity) == size_bytes

@@ -4,7 +4,7 @@ import asyncio
 
 from common.ids import AgentId, DrainerId, Uid
 from common.store.keys import Keys
-from common.store.model import AgentState, EndReason, Entry, Fenced, Home, Settled
+from common.store.model import AgentState, EndReason, Entry, Fenced, Home, Settled, Verdict
 from tests.integration.common.store.conftest import BUDGET_BYTES, LEASE_S, Stage
 
 A = AgentId("a" * 32)
@@ -52,6 +52,23 @@ async def test_an_expired_lease_makes_the_agent_claimable_and_says_that_it_was_u
     (second,) = (await stage.claim("d2")).leases
     assert (first.unsettled, second.unsettled) == (False, True)
     assert second.epoch > first.epoch
+
+
+async def test_facts_that_somebody_overwrote_are_none_and_keep_nobody_from_being_served(stage: Stage) -> None:
+    await waiting_for(stage, A, B)
+    await stage.client.hset(
+        stage.keys.facts(A),
+        mapping={"spent": b"much", "tries": b"\xff", "ended": b"\xfe", "held_since": b"9" * 5_000, "source": b"\x80",
+                 "refused": b"some", "unsaid": b"1.5", "left_out": b"\xff", "left_out_said": b"-"},
+    )  # fmt: skip
+    claimed = {lease.agent: lease for lease in (await stage.claim()).leases}
+    assert set(claimed) == {A, B}
+    assert claimed[A].state == AgentState()
+    waiting = await stage.read(A)
+    more = {"unsaid_more": 1, "left_out_more": 1, "refused_said": 1, "dropped": 1}
+    assert await stage.settle(claimed[A], waiting[-1].id, **more) == Settled(left=0)
+    assert await stage.finish(claimed[B]) == Settled(left=0)
+    assert await stage.tell(A, "e2") is Verdict.ACCEPTED
 
 
 async def test_a_stale_epoch_settles_nothing(stage: Stage) -> None:
