@@ -1,21 +1,19 @@
 """Anything may come: from Kubernetes, from Coder, from Redis. Nothing of it may crash, stick, or get through unsaid.
 
-20,000 examples in all; `--hypothesis-profile=long` makes it a million.
+20,000 examples in all files `test_fuzz*.py` together; `--hypothesis-profile=long` makes it a million.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import unicodedata
-from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.crypto import TokenVault
@@ -36,6 +34,7 @@ from shipper.hold import Windows
 from shipper.outcome import Answer, Call, Circumstances, Delivered, NoAnswer, Reject, Retry, Sent, Split, decide
 from shipper.pace import Pace, Share
 from shipper.text import render
+from tests.faults.fuzzing import LINE_MAX_CHARS, fuzzed, is_obeyed
 from tests.faults.generated import (
     answers,
     bodies,
@@ -69,16 +68,6 @@ from watcher.selectors import parse_labels
 from watcher.sightings import sight
 from watcher.sought import Key, NoToken, Sought, SourceData, read_token, token_of
 
-TARGETS: Final = 9
-IN_CI: Final = 20_000
-LONG: Final = 1_000_000
-_is_long: Final = settings.get_current_profile_name() == "long"
-fuzzed: Final[Callable[[Any], Any]] = settings(
-    max_examples=(LONG if _is_long else IN_CI) // TARGETS, deadline=None, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
-
-LINE_MAX_CHARS: Final = 1_024
 VAULT: Final = TokenVault([Fernet(Fernet.generate_key())], b"k" * 32)
 BUDGET_BYTES: Final = 256 * 1024
 WORDING: Final = shipped_wording()
@@ -174,13 +163,7 @@ def _check_lines(record: LogRecord, now_ms: int) -> None:
         assert 0 < len(line.text) <= LINE_MAX_CHARS
         assert line.level is record.level
         line.text.encode()
-        assert [char for char in line.text if _is_obeyed(char)] == []
-
-
-def _is_obeyed(char: str) -> bool:
-    kind = unicodedata.category(char)
-    overrides = unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return (kind in ("Cc", "Zl", "Zp", "Cs") and char != "\t") or overrides
+        assert [char for char in line.text if is_obeyed(char)] == []
 
 
 @fuzzed

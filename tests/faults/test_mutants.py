@@ -25,7 +25,7 @@ def named_for(bug: Bug) -> str:
     """The one test that the page names for `bug`."""
     page = (ROOT / "docs" / "reliability.md").read_text()
     (row,) = re.findall(rf"^\| {re.escape(bug.name)} \| (.*) \|$", page, re.MULTILINE)
-    found = re.fullmatch(r"`(test_\w+)`(, which does not end)?", row)
+    found = re.fullmatch(r"`(test_\w+)`(, or it does not end)?", row)
     assert found is not None, row
     assert bool(found[2]) is bug.stalls
     return found[1]
