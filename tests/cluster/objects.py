@@ -49,6 +49,18 @@ def deployment(name: str, what: Object, *, replicas: int = 1, labels: Mapping[st
     }
 
 
+def stateful_set(name: str, spec: Object, *claims: Object) -> Object:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    made: Object = {"serviceName": name, "replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": name}, "spec": made | {"volumeClaimTemplates": list(claims)}}
+
+
+def job(name: str, spec: Object) -> Object:
+    template = {"spec": spec | {"restartPolicy": "Never"}}
+    return {"metadata": {"name": name}, "spec": {"template": template, "activeDeadlineSeconds": 3600}}
+
+
 def secret(name: str, **values: str) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
 

@@ -19,7 +19,7 @@ from tests.cluster.harness import Programs
 from tests.cluster.namespaces import enforce_quota
 from tests.cluster.objects import Object, container, container_with_secret, event, pod, secret
 from tests.cluster.pki import write_kubeconfig
-from tests.cluster.test_neighbours import stateful_set
+from tests.cluster.test_neighbours import set_of
 
 RIGHTS: Final = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 VERBS: Final = ("get", "list", "watch", "create", "patch", "delete")
@@ -210,7 +210,7 @@ async def test_the_watcher_does_all_its_work_with_the_rights_of_its_account(
     await direct.gets("an image (Pulled)")
     await by_secret.gets("🐳 Created pod: by-secret")
     await enforce_quota(kube, watched, pods="0")
-    await kube.create("statefulsets", watched, stateful_set(owned.token))
+    await kube.create("statefulsets", watched, set_of(owned.token))
     await owned.gets("FailedCreate: ", "exceeded quota: quota")
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"namespace": "default", "name": home, "uid": home}}
     said = event(node, "SpotInterrupted", "Spot interruption warning was triggered", warning=True)

@@ -10,7 +10,7 @@ from tests.cluster.api import KubeApi
 from tests.cluster.conftest import MakeWorkspace
 from tests.cluster.harness import Programs, WorkspaceLog
 from tests.cluster.namespaces import enforce_quota
-from tests.cluster.objects import Object, container, event, pod
+from tests.cluster.objects import Object, container, event, job, pod, stateful_set
 from tests.cluster.test_scope import grant, restricted_user
 
 STORAGE: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
@@ -20,26 +20,15 @@ def claim(name: str) -> Object:
     return {"metadata": {"name": name}, "spec": STORAGE | {"storageClassName": ""}}
 
 
-def stateful_set(token: str) -> Object:
-    template = {"metadata": {"labels": {"app": "ws"}}, "spec": {"containers": [container(token)]}}
-    spec: Object = {
-        "serviceName": "ws",
-        "replicas": 1,
-        "selector": {"matchLabels": {"app": "ws"}},
-        "template": template,
-        "volumeClaimTemplates": [claim("home")],
-    }
-    return {"metadata": {"name": "ws"}, "spec": spec}
+def set_of(token: str) -> Object:
+    return stateful_set("ws", {"containers": [container(token)]}, claim("home"))
 
 
-def job(token: str) -> Object:
-    spec = {"containers": [container(token)], "restartPolicy": "Never"}
-    return {"metadata": {"name": "ws"}, "spec": {"template": {"spec": spec}, "activeDeadlineSeconds": 3600}}
+def job_of(token: str) -> Object:
+    return job("ws", {"containers": [container(token)]})
 
 
-@pytest.mark.parametrize(
-    ("resource", "made"), [("statefulsets", stateful_set), ("jobs", job)], ids=["StatefulSet", "Job"]
-)
+@pytest.mark.parametrize(("resource", "made"), [("statefulsets", set_of), ("jobs", job_of)], ids=["StatefulSet", "Job"])
 async def test_an_owner_without_a_pod_says_why_and_its_pod_once_there_is_one(
     resource: str, made: Any, kube: KubeApi, namespace: str, workspace: WorkspaceLog, programs: Programs
 ) -> None:
@@ -88,7 +77,7 @@ async def test_owners_that_may_not_be_read_are_said_once_and_all_else_goes_on(
     await (await programs.shipper()).ready()
     watcher = await programs.watcher("--namespaces", namespace, "--kubeconfig", str(kubeconfig))
     await watcher.ready()
-    await kube.create("jobs", namespace, job(workspace.token))
+    await kube.create("jobs", namespace, job_of(workspace.token))
     await watcher.said("permission denied", "get on jobs")
     await kube.merge("resourcequotas", namespace, "quota", {"spec": {"hard": {"pods": "5"}}})
     await workspace.gets("🐳 Created pod: ws-", within_s=120.0)
