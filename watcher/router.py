@@ -189,9 +189,10 @@ class Router:
         self._tell(self._repeats.release_scope(scope, self._clock.monotonic_s()))
 
     def read_anew(self, scope: str) -> None:
-        """A list of `scope` begins, which will show again what still is: nothing of before waits any longer."""
+        """A list of `scope` begins, which will show again what still is: nothing of before waits any longer, except that
+        a pod started, for it may not be ready any more.
+        """
         self.release(scope)
-        self.starts.forget(scope, lambda _namespace: True)
         self._evictions.forget(scope, lambda _namespace: True)
         self._reported.forget_all(self._parking.clear(scope).__contains__)
         self._relay.clear(scope, lambda _namespace: True)

@@ -5,8 +5,6 @@ The `.lines` files beside the recordings were read and found right.
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from common.record import LogRecord
 from common.wording.read import shipped_wording
@@ -67,50 +65,9 @@ async def test_a_recorded_start_is_read_as_these_lines(scenario: str) -> None:
     assert read_by_the_owner(await played(recorded(scenario))) == expected
 
 
-def newest_of_each(records: list[LogRecord]) -> list[str]:
-    """The last telling of each fact, without its order."""
-    told = [each for each in records if each.reason != "Deleted" and not is_start(each) and not is_overdue(each)]
-    return sorted(lines(list({record.identity: record for record in told}.values())))
-
-
-def status_of_each(records: list[LogRecord]) -> list[str]:
-    return lines([record for record in records if record.details is not None and not is_start(record)])
-
-
 def is_start(record: LogRecord) -> bool:
-    """Whether it waited for Events. Here they lag longer than that; `test_starts.py` of the watcher has the others."""
+    """Whether it sums a start up."""
     return record.details is not None and record.details.timeline is not None
-
-
-def is_overdue(record: LogRecord) -> bool:
-    """Whether it is the Event of an eviction that waited in vain for the end of its pod. Here pods lag longer than
-    that; `test_evictions.py` of the watcher has the others.
-    """
-    return record.reason == "Evicted" and record.details is None
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    ["crashloop-exit1", "oomkilled", "pull-notfound", "evicted-emptydir", "init-crashloop", "quota-exceeded"],
-)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-async def test_any_interleaving_and_repetition_gives_the_same_lines(scenario: str, data: st.DataObject) -> None:
-    """Each watch keeps its own order, but nothing holds the watches together; and any line may come again."""
-    straight = recorded(scenario)
-    queues = {
-        resource: [each for each in straight if each.resource == resource]
-        for resource in ("replicasets", "pods", "events")
-    }
-    deliveries: list[Recorded] = []
-    while any(queues.values()):
-        resource = data.draw(st.sampled_from([name for name, queue in queues.items() if queue]))
-        deliveries.append(queues[resource].pop(0))
-        if data.draw(st.integers(0, 3)) == 0:
-            deliveries.append(deliveries[-1])
-    expected, got = await played(straight), await played(deliveries)
-    assert newest_of_each(got) == newest_of_each(expected)
-    assert status_of_each(got) == status_of_each(expected)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -196,6 +196,7 @@ class Rig:
         reached: Mapping[Unit, str] | None = None,
         token_keys: Sequence[bytes] = (TOKEN_KEY,),
         words: Callable[[Rig], Words] = lambda _rig: Silence(),
+        spells_s: Sequence[float] = SPELLS_S,
     ) -> None:
         self.clock = ManualClock()
         self.reached = dict(reached or {})
@@ -208,7 +209,7 @@ class Rig:
         self.parking = Parking(parked_max)
         self.vault = TokenVault([Fernet(key) for key in token_keys], b"k" * 32)
         publisher = cast(Publisher, self.outbox)
-        self.repeats = Repeats(SPELLS_S)
+        self.repeats = Repeats(spells_s)
         self.lingering = Lingering(lingering_max)
         self.relay = Relay(self.directory, publisher, self.metrics, self.clock, self.lingering)
         self.words = words(self)

@@ -158,6 +158,15 @@ async def test_a_summary_that_waits_for_a_list_is_seen_again_in_it() -> None:
     assert starts(rig) == [KNOWN]
 
 
+async def test_a_summary_that_waits_outlives_a_list_in_which_its_pod_is_not_ready_any_more() -> None:
+    rig = Rig(floor="10")
+    await rig.deliver("pods", "ADDED", ready())
+    await take_list(rig, pods=[ready("30", is_ready=False, since="2026-11-22T15:49:24Z")])
+    for each in (pulling(), pulled()):
+        await rig.deliver("events", "ADDED", each)
+    assert starts(rig) == [KNOWN]
+
+
 async def test_a_pod_that_goes_is_summed_up_with_what_is_known() -> None:
     rig = Rig()
     await rig.deliver("pods", "ADDED", ready())
