@@ -29,7 +29,7 @@ from tests.faults.excuses import (
 )  # fmt: skip
 from tests.faults.record import Disturbance, Findings, Key, Record, Said
 
-__all__ = ["check", "key_of"]
+__all__ = ["check", "key_of", "without_reason"]
 
 LEASE_S: Final = 4.0
 _TELLS: Final = re.compile(r"🐳 Created pod: (?P<created>\S+)|🗑️ Deleted pod: (?P<deleted>\S+)|\b(?P<event>w\d+e\d+) ")
@@ -104,17 +104,23 @@ def _is_excused(record: Record, said: Said, told: Mapping[str, int], found: Find
 
 
 def _check_reasons(record: Record, found: Findings) -> None:
-    """A shipper counts before it settles, so the metrics may hold more than Redis, never less."""
-    dropped, reasoned = sum(record.drops.values()), sum(record.reasons.values())
-    if dropped > reasoned:
-        found.unreasoned.append(f"{dropped - reasoned} of {dropped} records")
-    # An append is made again if its answer got lost, and then all of it is a duplicate.
-    late, counted = sum(record.late.values()), record.verdicts.get("ended", 0) + record.verdicts.get("duplicate", 0)
-    if late > counted:
-        found.unreasoned.append(f"{late - counted} of {late} records of agents that had ended")
+    dropped, late = sum(record.drops.values()), sum(record.late.values())
+    found.unreasoned.extend(without_reason(dropped, late, record.reasons, record.verdicts))
     expired = record.verdicts.get("parked_expired", 0)
     if len(record.expired) > expired:
         found.unreasoned.append(f"{len(record.expired) - expired} of {len(record.expired)} events without their pod")
+
+
+def without_reason(dropped: int, late: int, reasons: Mapping[str, int], verdicts: Mapping[str, int]) -> list[str]:
+    """What Redis counts and no metric does. A shipper counts before it settles, so the metrics may hold more."""
+    found, reasoned = [], sum(reasons.values())
+    if dropped > reasoned:
+        found.append(f"{dropped - reasoned} of {dropped} records")
+    # An append is made again if its answer got lost, and then all of it is a duplicate.
+    counted = verdicts.get("ended", 0) + verdicts.get("duplicate", 0)
+    if late > counted:
+        found.append(f"{late - counted} of {late} records of agents that had ended")
+    return found
 
 
 def _check_repeats(record: Record, found: Findings) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zlib
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import redis.asyncio
 from prometheus_client import CollectorRegistry, generate_latest
 
-__all__ = ["Tap", "tokens_in_metrics", "tokens_in_redis"]
+__all__ = ["Tap", "tokens_in_files", "tokens_in_metrics", "tokens_in_redis", "tokens_in_text"]
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 STORY_LINES: Final = 400
@@ -60,22 +62,41 @@ class Tap(logging.StreamHandler[Any]):
             self._stories[world].append(text.strip())
 
 
+def tokens_in_text(text: str, tokens: Sequence[str]) -> list[str]:
+    """The lines that hold one of `tokens`, with or without dashes, in capitals or not."""
+    bare = _bare(text)
+    there = [each for each in (UUID(token).hex for token in tokens) if each in bare]
+    return [line for line in text.splitlines() if any(each in _bare(line) for each in there)]
+
+
+def _bare(text: str) -> str:
+    return text.replace("-", "").lower()
+
+
 def tokens_in_metrics(registry: CollectorRegistry, tokens: Sequence[str]) -> list[str]:
     """The lines of a metrics page that hold one of `tokens`."""
-    needles = {UUID(token).hex for token in tokens}
-    page = generate_latest(registry).decode()
-    return [line for line in page.splitlines() if any(each in line.replace("-", "").lower() for each in needles)]
+    return tokens_in_text(generate_latest(registry).decode(), tokens)
 
 
-async def tokens_in_redis(client: redis.asyncio.Redis, prefix: str, tokens: Sequence[str]) -> list[str]:
-    """The keys that hold one of `tokens`, in text or in bytes, in their name or value."""
-    needles = [form for token in tokens for form in (token.encode(), UUID(token).hex.encode(), UUID(token).bytes)]
+async def tokens_in_redis(client: redis.asyncio.Redis, pattern: str, tokens: Sequence[str]) -> list[str]:
+    """The keys like `pattern` that hold one of `tokens`, in text or in bytes, in their name or value."""
+    needles = _forms(tokens)
     found = []
-    async for key in client.scan_iter(f"{{{prefix}}}*", count=1_000):
+    async for key in client.scan_iter(pattern, count=1_000):
         held = key + await _value(client, key)
         if any(needle in held for needle in needles):
             found.append(f"the key {key!r}")
     return found
+
+
+def tokens_in_files(files: Iterable[Path], tokens: Sequence[str]) -> list[str]:
+    """Those of `files` that hold one of `tokens`, in text or in bytes."""
+    needles = _forms(tokens)
+    return [f"the file {file.name}" for file in files if any(map(file.read_bytes().__contains__, needles))]
+
+
+def _forms(tokens: Sequence[str]) -> list[bytes]:
+    return [form for token in tokens for form in (token.encode(), UUID(token).hex.encode(), UUID(token).bytes)]
 
 
 async def _value(client: redis.asyncio.Redis, key: bytes) -> bytes:
@@ -90,6 +111,20 @@ async def _value(client: redis.asyncio.Redis, key: bytes) -> bytes:
             held = [payload for _, entry in entries for payload in entry.values()]
         case b"zset":
             held = await client.zrange(key, 0, -1)
-        case _:
-            held = []
-    return b"".join(held)
+        case b"set":
+            held = await client.smembers(key)
+        case b"list":
+            held = await client.lrange(key, 0, -1)
+        case b"none":
+            held = []  # it went meanwhile
+        case other:
+            raise AssertionError(f"nobody looks into a {other!r}")
+    return b"".join(map(_unpacked, held))
+
+
+def _unpacked(part: bytes) -> bytes:
+    """RQ keeps some of a job's fields compressed."""
+    try:
+        return part + zlib.decompress(part)
+    except zlib.error:
+        return part

@@ -7,7 +7,7 @@ import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis
 
@@ -17,9 +17,11 @@ from tests.servers import free_port, wait_until_it_answers
 
 __all__ = ["OwnRedis"]
 
+STOP_S: Final = 30.0
+
 
 class OwnRedis:
-    """`start`, `kill`, `start`, `fail_over`, …"""
+    """`start`, `kill` or `stop`, `start`, `fail_over`, …"""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,12 +33,20 @@ class OwnRedis:
         """Of the primary."""
         return self._server.port
 
+    def files(self) -> list[Path]:
+        """All that the primary has written to its disk."""
+        return self._server.files()
+
     async def start(self) -> None:
         await asyncio.to_thread(self._server.start)
 
     async def kill(self) -> None:
         """kill -9."""
         await asyncio.to_thread(self._server.kill)
+
+    async def stop(self) -> None:
+        """SIGTERM: it writes what is left to its append-only file and ends."""
+        await asyncio.to_thread(self._server.stop)
 
     async def fail_over(self, cut_off: Callable[[], object]) -> None:
         """Promote a replica that has obeyed all that the primary has; the primary is killed, `port` another.
@@ -105,6 +115,9 @@ class _Server:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         wait_until_it_answers(self._process, self.port, log)
 
+    def files(self) -> list[Path]:
+        return [path for path in self._folder.rglob("*") if path.is_file()]
+
     def replication(self) -> dict[str, Any]:
         with redis.Redis(port=self.port) as client:
             info: dict[str, Any] = client.info("replication")
@@ -113,6 +126,12 @@ class _Server:
     def promote(self) -> None:
         with redis.Redis(port=self.port) as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        assert self._process.wait(STOP_S) == 0
+        self._process = None
 
     def kill(self) -> None:
         if self._process is not None:

@@ -1,4 +1,4 @@
-"""What a fail-over of a world's own server copies, and what it loses if the replica lags."""
+"""What a world's own server has after a restart, what a fail-over copies, and what it loses if the replica lags."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +25,17 @@ async def server(tmp_path: Path) -> AsyncIterator[OwnRedis]:
     await server.start()
     yield server
     await server.kill()
+
+
+async def test_a_server_that_is_stopped_and_started_has_all_at_the_same_port(server: OwnRedis) -> None:
+    port = server.port
+    write(port, "before")
+    await server.stop()
+    with pytest.raises(redis.ConnectionError):
+        names(port)
+    assert any(b"acknowledged" in file.read_bytes() for file in server.files())
+    await server.start()
+    assert (names(server.port), server.port) == (["before"], port)
 
 
 async def test_a_replica_has_all_that_was_acknowledged_before_the_fail_over(server: OwnRedis) -> None:

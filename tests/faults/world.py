@@ -335,7 +335,8 @@ class World:
         return [f"{each.name} ended by itself: {each.fell}" for each in self.running.values() if each and each.fell]
 
     async def _leaks(self) -> list[str]:
-        found = [*self._tap.leaks(self.prefix), *await tokens_in_redis(self._client, self.prefix, self._tokens)]
+        in_redis = await tokens_in_redis(self._client, f"{{{self.prefix}}}*", self._tokens)
+        found = [*self._tap.leaks(self.prefix), *in_redis]
         for program in self._ended:
             found += [f"a metric: {line}" for line in tokens_in_metrics(program.registry, self._tokens)]
         return [f"a token in {each}" for each in found]

@@ -121,7 +121,14 @@ def in_a_terminal(
 @contextlib.contextmanager
 def double(module: str, *options: str) -> Iterator[str]:
     """A double in a process of its own; its URL."""
-    arguments = [sys.executable, "-m", f"console.doubles.{module}", *options]
+    with announced(f"console.doubles.{module}", *options) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def announced(module: str, *options: str) -> Iterator[str]:
+    """A program that prints its URL first, in a process; that URL."""
+    arguments = [sys.executable, "-m", module, *options]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
