@@ -50,8 +50,8 @@ class Telling(msgspec.Struct, frozen=True):
     message: str
     at_ns: int
     """When the recorder read it (Unix)."""
-    passing: bool = False
-    """It may have been over before a watcher could read it."""
+    passed_ns: int | None = None
+    """When it was over, if it ever was: a watcher that could not read by then does not tell it."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -65,8 +65,9 @@ class Received(msgspec.Struct, frozen=True):
 class Repeat(msgspec.Struct, frozen=True):
     token: str
     line: Received
+    shows: _Key
     taken_at_ns: tuple[int, ...]
-    """When Coder took a line like this before: once, or once for each pod of which it was told."""
+    """When Coder took a line that shows the same before: at least once for each pod of which it was told."""
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -80,6 +81,8 @@ class Findings(msgspec.Struct, frozen=True):
     """Nothing that happened to the agent's own objects reads like this line, at this level."""
     disordered: list[Telling]
     """Told after something later about the same object."""
+    passed: list[Telling]
+    """Not told, and over by now."""
     latencies_ms: list[float]
     """From the recorder's reading to Coder's receipt, of what is never held: an Event's first two counts."""
 
@@ -146,43 +149,45 @@ def _events(rows: Sequence[Row], hearer_of: Callable[[Object], str]) -> Iterator
 
 
 def _statuses(rows: Sequence[Row], owner_of: Callable[[Object], str]) -> Iterator[Telling]:
-    seen = set()
+    pods: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        uid = row.object["metadata"]["uid"]
-        if row.object["kind"] != "Pod" or row.type == "DELETED":
-            continue
-        for about, level, message, passing in _said_by(row.object):
-            if (uid, *about) not in seen:
-                seen.add((uid, *about))
-                yield Telling(
-                    token=owner_of(row.object),
-                    object_uid=uid,
-                    event_uid="",
-                    order=-1,
-                    count=1,
-                    level=level,
-                    message=message,
-                    at_ns=row.at_ns,
-                    passing=passing,
-                )
+        if row.object["kind"] == "Pod":
+            pods[row.object["metadata"]["uid"]].append(row)
+    for uid, seen in pods.items():
+        shown = [{} if row.type == "DELETED" else dict(_said_by(row.object)) for row in seen]
+        begun = {about: number for number in reversed(range(len(seen))) for about in shown[number]}
+        for about, number in sorted(begun.items(), key=lambda each: each[1]):
+            level, message, passes = shown[number][about]
+            over = (row.at_ns for row, says in zip(seen[number:], shown[number:], strict=True) if about not in says)
+            yield Telling(
+                token=owner_of(seen[0].object),
+                object_uid=uid,
+                event_uid="",
+                order=-1,
+                count=1,
+                level=level,
+                message=message,
+                at_ns=seen[number].at_ns,
+                passed_ns=next(over, None) if passes else None,
+            )
 
 
-def _said_by(pod: Object) -> Iterator[tuple[tuple[str, ...], str, str, bool]]:
+def _said_by(pod: Object) -> Iterator[tuple[tuple[str, ...], tuple[str, str, bool]]]:
     """What is told once, and how: level, beginning of the line, and whether it may pass unread."""
     for condition in pod["status"].get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield ("node", condition.get("message", "")), "warn", "⏳ No node for the pod yet", True
+            yield ("node", condition.get("message", "")), ("warn", "⏳ No node for the pod yet", True)
         if condition["type"] == "Ready" and condition["status"] == "True":
-            yield ("start",), "debug", "⏱️ Pod started in", True
+            yield ("start",), ("debug", "⏱️ Pod started in", True)
     for shown in pod["status"].get("containerStatuses", ()):
         name = shown["name"]
         if "waiting" in shown["state"] and shown["state"]["waiting"].get("reason") == "CrashLoopBackOff":
-            yield ("pause", str(shown["restartCount"])), "warn", f"⏳ Container {name} ended too soon", True
+            yield ("pause", str(shown["restartCount"])), ("warn", f"⏳ Container {name} ended too soon", True)
         for ended in (shown.get("lastState", {}).get("terminated"), shown["state"].get("terminated")):
             if ended is not None and ended["exitCode"] == 1:
-                yield (ended["containerID"],), "error", f"💥 Container {name} ended with exit code 1", False
+                yield (ended["containerID"],), ("error", f"💥 Container {name} ended with exit code 1", False)
             elif ended is not None:
-                yield (ended["containerID"],), "debug", f"🏁 Container {name} ended with the pod", True
+                yield (ended["containerID"],), ("debug", f"🏁 Container {name} ended with the pod", True)
 
 
 def _is_told_by_status(event: Object) -> bool:
@@ -208,7 +213,7 @@ def compare(tellings: Iterable[Telling], logs: Mapping[str, Sequence[Received]])
     found = Findings(
         tellings=sum(map(len, due.values())),
         lines=sum(map(len, logs.values())),
-        folded=0, lost=[], repeated=[], unexplained=[], disordered=[], latencies_ms=[],
+        folded=0, lost=[], repeated=[], unexplained=[], disordered=[], passed=[], latencies_ms=[],
     )  # fmt: skip
     folded = 0
     for token in due.keys() | logs.keys():
@@ -232,14 +237,16 @@ def _compare_agent(token: str, due: Sequence[Telling], lines: Sequence[Received]
             told.append((waiting.popleft(), line))
             taken[key].append(line.at_ns)
         else:
-            found.repeated.append(Repeat(token, line, tuple(taken[key])))
+            found.repeated.append(Repeat(token, line, key, tuple(taken[key])))
+            taken[key].append(line.at_ns)
     found.latencies_ms.extend((line.at_ns - telling.at_ns) / 1e6 for telling, line in told if telling.count <= 2)
     found.disordered.extend(_disordered(telling for telling, _ in told if reader.is_certain_of(telling)))
     newest: defaultdict[str, int] = defaultdict(int)
     for telling, _ in told:
         newest[telling.event_uid] = max(newest[telling.event_uid], telling.count)
     untold = [telling for waiting in reader.waiting.values() for telling in waiting]
-    missing = [each for each in untold if not each.passing]
+    found.passed.extend(each for each in untold if each.passed_ns is not None)
+    missing = [each for each in untold if each.passed_ns is None]
     lost = [each for each in missing if not each.event_uid or newest[each.event_uid] < each.count]
     found.lost.extend(lost)
     return len(missing) - len(lost)

@@ -15,6 +15,7 @@ from console.doubles.faults import Hang, Injection
 from tests.cluster.audit import Findings, Received, Telling, compare, tellings_of
 from tests.cluster.fleet import Member
 from tests.cluster.harness import ROOT, eventually
+from tests.cluster.journal import DOORS, JOURNAL, Request
 from tests.cluster.objects import Object
 from tests.cluster.recorder import Row
 
@@ -131,6 +132,18 @@ class Coder:
 
     async def totals(self) -> control.Totals:
         return msgspec.json.decode(await _get(f"{self.url}/_double/totals"), type=control.Totals)
+
+
+class DooredCoder(Coder):
+    """The double of `tests.cluster.journal`."""
+
+    async def open_door(self) -> str:
+        """A URL of the double for one sender alone."""
+        async with aiohttp.ClientSession() as session, session.post(self.url + DOORS) as answer:
+            return msgspec.json.decode(await answer.read(), type=str)
+
+    async def journal(self) -> list[Request]:
+        return msgspec.json.decode(await _get(self.url + JOURNAL), type=list[Request])
 
 
 async def _get(url: str) -> bytes:

@@ -53,6 +53,7 @@ class Program:
     """One running program and what it printed. Its log goes to a file, which failures quote."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path, probe: str) -> None:
+        """`probe`: where it answers probes, and perhaps scrapes."""
         self._process = process
         self._probe = probe
         self.log_file = log
@@ -82,6 +83,12 @@ class Program:
                 return str(error)
 
         await eventually(look, lambda said: said == "ok", within_s=within_s, why=f"/readyz, see {self.log_file}")
+
+    async def metrics(self) -> str:
+        """The page that Prometheus would scrape."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://{self._probe}/metrics") as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.text()
 
     async def ended(self, within_s: float = WITHIN_S) -> int:
         """Its exit code, when it has ended by itself."""
@@ -153,11 +160,16 @@ class Programs:
         environment = inherited | {"HOME": str(self._folder)} | dict(self._settings) | dict(settings)
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", name, "--probe-addr", probe, *flags,
+                sys.executable, "-m", name, "--metrics-addr", probe, "--probe-addr", "", *flags,
                 cwd=ROOT, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
         self._started.append(Program(process, log, probe))
         return self._started[-1]
+
+    @property
+    def log_files(self) -> list[Path]:
+        """Of all that were ever started."""
+        return [program.log_file for program in self._started]
 
     def logs(self) -> str:
         return "\n".join(f"--- {program.log_file.name}\n{program.log[-4000:]}" for program in self._started)

@@ -1,6 +1,6 @@
 """Three watchers and three shippers serve a fleet while one of them is killed or paused each second; then all are
-replaced one by one. Whatever happens to them, each workspace's log ends complete, in order and (but for what was
-under way) without repeats.
+replaced one by one, and Redis after them. Whatever happens to them, each workspace's log ends complete, in order and
+(but for what its own shipper could not settle) without repeats, and no token is anywhere.
 
 CI plays a short form; `make chaos` plays three minutes with 200 workspaces.
 """
@@ -8,22 +8,30 @@ CI plays a short form; `make chaos` plays three minutes with 200 workspaces.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import pytest
+import redis.asyncio
 
 from tests.cluster.api import KubeApi
+from tests.cluster.chaos_table import table
 from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import MakeNamespace, Say
+from tests.cluster.counted import counted, dropped
 from tests.cluster.fleet import Fleet, crashes, members_of
-from tests.cluster.fleet_rig import Coder, findings
+from tests.cluster.fleet_rig import DooredCoder, findings
 from tests.cluster.harness import Programs
+from tests.cluster.judge import judge
 from tests.cluster.kubelet import Kubelet
-from tests.cluster.monkey import Monkey, unexcused
-from tests.cluster.test_fleet import coder_process, ended, recorded, runs, summed_up
+from tests.cluster.monkey import Monkey
+from tests.cluster.test_fleet import ended, recorded, runs
+from tests.faults.check import without_reason
+from tests.faults.leaks import tokens_in_files, tokens_in_redis, tokens_in_text
+from tests.faults.server import OwnRedis
+from tests.integration.console.commands import announced
 
 RAGE_S: Final = float(os.environ.get("LOGSTREAM_CHAOS_S", "25"))
 WORKSPACES: Final = int(os.environ.get("LOGSTREAM_CHAOS_WORKSPACES", "40"))
@@ -33,8 +41,6 @@ SETTLED_WITHIN_S: Final = 150.0
 """A lease, a hold, and the longest that a repeat may be held back."""
 
 pytestmark = pytest.mark.timeout(600 + 2 * RAGE_S)
-
-__all__ = ["coder_process"]
 
 
 @pytest.fixture
@@ -50,14 +56,30 @@ async def waves(cluster: Cluster, kube: KubeApi, new_namespace: MakeNamespace) -
         await fleet.clear()
 
 
+@pytest.fixture
+def doored_coder() -> Iterator[DooredCoder]:
+    with announced("tests.cluster.journal") as url:
+        yield DooredCoder(url)
+
+
+@pytest.fixture
+async def restarted_redis(tmp_path: Path) -> AsyncIterator[OwnRedis]:
+    """A server of the test's own, to stop and start again."""
+    server = OwnRedis(tmp_path / "redis")
+    await server.start()
+    yield server
+    await server.kill()
+
+
 async def test_a_fleet_is_told_completely_though_something_dies_each_second(
-    cluster: Cluster, kube: KubeApi, waves: list[Fleet], programs: Programs, coder_process: Coder, tmp_path: Path,
-    say: Say,
+    cluster: Cluster, kube: KubeApi, waves: list[Fleet], programs: Programs, doored_coder: DooredCoder,
+    restarted_redis: OwnRedis, tmp_path: Path, say: Say,
 ) -> None:  # fmt: skip
     everyone = Fleet(kube, [member for fleet in waves for member in fleet.members])
-    monkey = Monkey(programs, Random(SEED), watchers=3, shippers=3)
-    async with recorded(cluster, coder_process, everyone, tmp_path) as recording:
-        programs.set(CODER_URL=coder_process.url)
+    tokens = [member.token for member in everyone.members]
+    monkey = Monkey(programs, doored_coder, restarted_redis, Random(SEED), watchers=3, shippers=3)
+    async with recorded(cluster, doored_coder, everyone, tmp_path) as recording:
+        programs.set(CODER_LOGSTREAM_REDIS_URL=f"redis://127.0.0.1:{restarted_redis.port}/0")
         await monkey.start()
         async with Kubelet(kube, Random(SEED), crashes) as kubelet:
             raging = asyncio.create_task(monkey.rage(RAGE_S))
@@ -72,8 +94,20 @@ async def test_a_fleet_is_told_completely_though_something_dies_each_second(
                 await fleet.scale_and_delete()
             await rolling
             await ended(everyone, recording)
-            found = await findings(recording, coder_process, within_s=SETTLED_WITHIN_S, calm_s=12.0)
+            found = await findings(recording, doored_coder, within_s=SETTLED_WITHIN_S, calm_s=12.0)
             assert kubelet.failures == []
-    say(f"{monkey.summed_up()}\n{summed_up(everyone, found)} (repeats: what was under way when a shipper was hit)")
+    verdict = judge(found, await doored_coder.journal(), monkey.hits)
+    pages = await monkey.pages()
+    async with redis.asyncio.Redis(port=restarted_redis.port) as client:
+        redis_says = await dropped(client, programs.settings, tokens)
+        leaks = await tokens_in_redis(client, "*", tokens)
+    leaks += tokens_in_files(restarted_redis.files(), tokens)
+    for text in (*pages, *(file.read_text(errors="replace") for file in programs.log_files)):
+        leaks += tokens_in_text(text, tokens)
+    reasons = counted(pages, "coder_logstream_dropped_total", "reason")
+    verdicts = counted(pages, "coder_logstream_records_total", "outcome")
+    unreasoned = without_reason(redis_says.dropped, redis_says.late, reasons, verdicts)
+    say(table(everyone, monkey.hits, found, verdict, redis_says, leaks))
     assert (found.lost, found.unexplained, found.disordered) == ([], [], [])
-    assert unexcused(found.repeated, monkey.hits) == []
+    assert (verdict.unexcused, verdict.at_once, verdict.unread) == ([], [], [])
+    assert (unreasoned, leaks) == ([], [])
