@@ -25,7 +25,7 @@ def table(
         ),
         ("things to tell, lines in Coder", f"{found.tellings:,}, {found.lines:,}"),
         ("not told by a line of their own: counts that a later one tells", found.folded),
-        ("… statuses that were over while their watcher was hit", len(found.passed) - len(verdict.unread)),
+        ("… statuses that were over while a watcher was hit", len(found.passed) - len(verdict.unread)),
         ("… records dropped, refused, left out, too late, by Redis", _counts(redis)),
         ("lost", len(found.lost) + len(verdict.unread)),
         ("out of order", len(found.disordered)),

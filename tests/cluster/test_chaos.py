@@ -72,8 +72,8 @@ async def restarted_redis(tmp_path: Path) -> AsyncIterator[OwnRedis]:
 
 
 async def test_a_fleet_is_told_completely_though_something_dies_each_second(
-    cluster: Cluster, kube: KubeApi, waves: list[Fleet], programs: Programs, doored_coder: DooredCoder,
-    restarted_redis: OwnRedis, tmp_path: Path, say: Say,
+    cluster: Cluster, kube: KubeApi, waves: list[Fleet], doored_coder: DooredCoder, restarted_redis: OwnRedis,
+    programs: Programs, tmp_path: Path, say: Say,
 ) -> None:  # fmt: skip
     everyone = Fleet(kube, [member for fleet in waves for member in fleet.members])
     tokens = [member.token for member in everyone.members]
