@@ -73,6 +73,8 @@ _WAITS: Final = {
 }
 _WAIT: Final = "is kept waiting"
 _SILENT_NODE: Final = "its node is not ready"
+_BY_NODE_CONTROLLER: Final = ("NodeNotReady", "")
+"""Without a reason it comes from a watcher of the release before."""
 _PULL_NOISE: Final = re.compile(
     r'(?:rpc error: code = \w+ desc = |failed to (?:pull and unpack|pull) image "[^"]*": '
     r'|failed to resolve (?:reference|image) "[^"]*": |failed to do request: |Error response from daemon: )+'
@@ -127,7 +129,8 @@ def _unscheduled(record: LogRecord, _details: Details) -> str:
 
 
 def _unready(record: LogRecord, _details: Details) -> str:
-    return "🔌 The pod was ready and is not any more" + _because(record.message or _SILENT_NODE)
+    said = _SILENT_NODE if record.reason in _BY_NODE_CONTROLLER else record.message
+    return "🔌 The pod was ready and is not any more" + _because(said)
 
 
 def _sandbox(record: LogRecord, _details: Details) -> str:

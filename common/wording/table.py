@@ -2,8 +2,8 @@
 
 An entry names conditions, all of which must hold, and what is then to be done. Of each thing (level, words, hint …) the
 first entry in order that matches and mentions it decides, so an operator's entry that only sets a level takes no hint
-away. No expressions: a condition is an equal word or a text that occurs, upper or lower case alike, so that a file can
-neither run anything nor be slow. Decision and figures: ADR 30.
+away. No expressions: a condition is an equal word, a text that occurs, upper or lower case alike, or a least count, so
+that a file can neither run anything nor be slow. Decision and figures: ADR 30.
 """
 
 from __future__ import annotations
