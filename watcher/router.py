@@ -189,8 +189,9 @@ class Router:
         self._tell(self._repeats.release_scope(scope, self._clock.monotonic_s()))
 
     def read_anew(self, scope: str) -> None:
-        """A list of `scope` begins, which will show again what still is: nothing of before waits any longer, except that
-        a pod started, for it may not be ready any more.
+        """A list of `scope` begins, which will show again what still is: nothing of before waits any longer.
+
+        But for the starts of pods, which may not be ready any more.
         """
         self.release(scope)
         self._evictions.forget(scope, lambda _namespace: True)

@@ -116,7 +116,11 @@ async def test_a_shipper_paused_while_it_connects_writes_nothing_once_its_lease_
         Peer(tunnel) as proxy,
         feeding(redis_url, prefix, double) as feed,
         shipper(
-            tmp_path, gate.url, redis_url, prefix, feed.key,
+            tmp_path,
+            gate.url,
+            redis_url,
+            prefix,
+            feed.key,
             {**settings, "HTTPS_PROXY": proxy.url} if way == "proxy" else settings,
         ) as paused,
     ):
