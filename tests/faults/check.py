@@ -69,14 +69,15 @@ def _check_losses(record: Record, found: Findings) -> None:
     for what, said in newest.items():
         if told.get(what, 0) >= said.count:
             continue
+        # What excuses just this comes first: a drop may be of something else.
+        if _is_gone(record, said) and _is_excused(record, said, told, found):
+            continue
         if any(said.at_s <= flush.at_s for flush in record.flushes) and waited[said.token] > 0:
-            waited[said.token] -= 1  # before a drop is, which may be of something later
+            waited[said.token] -= 1
             found.lost_to_flush += 1
         elif drops[said.token] > 0:
             drops[said.token] -= 1
             found.dropped += 1
-        elif _is_gone(record, said) and _is_excused(record, said, told, found):
-            pass
         elif was_under_way(record, said):
             found.lost_to_flush += 1
         elif unknown > 0 and was_last_word(record, said):
