@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from common.record import Level, LogRecord, Origin
-from common.wording.table import Ruling, Wording, subject_of
+from common.record import Level, LogRecord
+from common.wording.table import Wording, subject_of
 from shipper.hints import fingerprint, hint_rows
 from shipper.split import split_line
 from shipper.text import Line, render
@@ -48,25 +48,9 @@ def tell(record: LogRecord, now_ms: int, wording: Wording, hinted: Collection[st
     ruling = wording.of(subject)
     if not ruling.shown:
         return Hidden.ENTRY if ruling.hidden_by_entry else Hidden.LEVEL
-    lines = render(_reworded(record, ruling), now_ms)
-    if ruling.emoji and record.origin is not Origin.EVENT:
-        lines[:1] = _marked(lines[0], ruling.emoji)
+    lines = render(record, ruling, now_ms)
     hint = fingerprint(ruling)
     if not hint or hint in hinted:
         return Told(tuple(lines))
     rows = [piece for row in hint_rows(ruling, subject) for piece in split_line(row)]
     return Told((*lines, *(Line(row, HINT_LEVEL) for row in rows)), hint)
-
-
-def _marked(line: Line, emoji: str) -> list[Line]:
-    """`line`, which begins with a pictograph of ours, with `emoji` for it; two if it has become too long for one."""
-    _, _, text = line.text.partition(" ")
-    return [Line(piece, line.level) for piece in split_line(f"{emoji} {text}")]
-
-
-def _reworded(record: LogRecord, ruling: Ruling) -> LogRecord:
-    # What we say ourselves is worded by its reason, so only an Event's can give way to other words.
-    reason = ruling.words if ruling.words and record.origin is Origin.EVENT else record.reason
-    if reason == record.reason and ruling.level is record.level:
-        return record
-    return msgspec.structs.replace(record, reason=reason, level=ruling.level)

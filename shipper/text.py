@@ -39,23 +39,18 @@ from typing import Final, assert_never
 import msgspec
 
 from common.record import Level, LogRecord, Origin
+from common.wording.table import WORRYING, Ruling
 from shipper.hold import SEVERAL
 from shipper.reasons import Reason
 from shipper.sanitise import to_lines
 from shipper.split import LINE_MAX_CHARS, split_line
-from shipper.text_status import QUOTE, status_rows
+from shipper.text_status import PLAIN_MARK, QUOTE, status_rows
 
 __all__ = ["LATE_MS", "Line", "budget_line", "gap_line", "render", "thinned_line"]
 
 LATE_MS: Final = 6_000
 """From this age on a line carries its own time: «a few seconds», and one because events have whole seconds."""
 
-_PEER_LINES: Final = {
-    ("created", "pod"): "🐳 Created pod: {name}",
-    ("queued", "replicaset"): "🐳 Queued pod from ReplicaSet: {name}",
-    ("deleted", "pod"): "🗑️ Deleted pod: {name}",
-    ("deleted", "replicaset"): "🗑️ Deleted ReplicaSet: {name}",
-}
 _NEIGHBOURS: Final = {
     "persistentvolumeclaim": "volume claim",
     "node": "node",
@@ -81,7 +76,8 @@ _WHY_MISSING: Final[Mapping[str, str]] = {
 """For each reason for which records are dropped."""
 _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 """Letters that show as nothing."""
-_WORDS: Final = re.compile(r"[^0-9a-z]+")
+_APART: Final = re.compile(r"[\W_]+")
+"""What stands between words."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -91,20 +87,21 @@ class Line(msgspec.Struct, frozen=True):
     level: Level
 
 
-def render(record: LogRecord, now_ms: int) -> list[Line]:
-    """The lines of `record`, at least one, in order. `now_ms` is Unix time by Redis, for the age of the record."""
+def render(record: LogRecord, ruling: Ruling, now_ms: int) -> list[Line]:
+    """The lines of `record`, at least one, in order, as `ruling` has them: level, words and pictograph. `now_ms` is
+    Unix time by Redis, for the age of the record."""
     split: Callable[[str], list[str]]
     match record.origin:
         case Origin.EVENT:
-            rows, split = _event_rows(record), _split_quoted
+            rows, split = _event_rows(record, ruling), _split_quoted
         case Origin.OBJECT:
-            rows, split = _object_rows(record), split_line
+            rows, split = _object_rows(record, ruling), split_line
         case Origin.STATUS:
-            rows, split = status_rows(record), _split_ours
+            rows, split = status_rows(record, ruling), _split_ours
         case _:
             assert_never(record.origin)
     rows[0] += _own_time(record.last_at_ms, now_ms)
-    return [Line(piece, record.level) for row in rows for piece in split(row)]
+    return [Line(piece, ruling.level) for row in rows for piece in split(row)]
 
 
 def budget_line(budget_bytes: int, hidden: int) -> Line:
@@ -138,21 +135,18 @@ def _missing(number: int, which: str) -> str:
     return f"{number} earlier {messages} {which} {are} missing here"
 
 
-def _object_rows(record: LogRecord) -> list[str]:
-    reason, name = record.reason.lower(), record.object.name
-    known = _PEER_LINES.get((reason, record.object.kind.lower()))
-    if known is not None:
-        return [_in_one(known.format(name=name)), *to_lines(record.message)]
+def _object_rows(record: LogRecord, ruling: Ruling) -> list[str]:
+    reason, name, words = record.reason.lower(), record.object.name, ruling.words
+    mark = ruling.emoji or PLAIN_MARK
     if reason == "notkept":
-        return [_in_one(f"⚠️ {_missing(record.count, f'about {name}')}: not kept until it was known.")]
+        why = f": {words}" if words else ""
+        return [_in_one(f"{mark} {_missing(record.count, f'about {name}')}{why}.")]
     if reason == "notfollowed":
-        return [
-            _in_one(
-                f"⚠️ Messages about {name} are missing here: the watcher follows as many objects as it may. "
-                "An administrator can raise --known-max."
-            )
-        ]
-    return to_lines(record.message) or [_in_one(f"🐳 {record.reason} {record.object.kind}: {record.object.name}")]
+        why = f": {words}" if words else ""
+        return [_in_one(f"{mark} Messages about {name} are missing here{why}.")]
+    if words:
+        return [_in_one(f"{mark} {words}: {name}"), *to_lines(record.message)]
+    return to_lines(record.message) or [_in_one(f"{mark} {record.reason} {record.object.kind}: {name}")]
 
 
 def _in_one(text: str) -> str:
@@ -160,13 +154,13 @@ def _in_one(text: str) -> str:
     return " ".join(to_lines(text))
 
 
-def _event_rows(record: LogRecord) -> list[str]:
-    reason = " ".join(to_lines(record.reason))
+def _event_rows(record: LogRecord, ruling: Ruling) -> list[str]:
+    reason = ruling.words or " ".join(to_lines(record.reason))
     rows = to_lines(record.message) or [reason or "Kubernetes event without a message"]
     text = rows[0]
     if len(rows) == 1:
         text = text.rstrip(" :") or text  # a probe that prints nothing: «Liveness probe failed: »
-    warns = record.level in (Level.WARN, Level.ERROR)
+    warns = ruling.level in WORRYING
     unsaid = reason if not _says(text, reason) else ""
     if unsaid and warns:
         text = f"{unsaid}: {text}"
@@ -219,7 +213,8 @@ def _poses(text: str) -> bool:
 
 def _says(text: str, reason: str) -> bool:
     """Whether `text` holds the words of `reason` in its own spelling: «Back-off» says BackOff."""
-    return _WORDS.sub("", reason.lower()) in _WORDS.sub("", text.lower())
+    bare = _APART.sub("", reason.casefold())
+    return bare in _APART.sub("", text.casefold()) if bare else reason in text
 
 
 def _names(text: str) -> list[str]:

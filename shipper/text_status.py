@@ -8,8 +8,11 @@ golden-tested.
 
 These are our own lines and begin with a pictograph. Kubernetes' word for the thing stands in brackets, because it is
 what one searches for. What a program left as its termination message follows in lines of its own, each quoted: it may
-say anything. The words are tables, so that they can be changed in one place. How a pod started is worded in
-`text_timeline.py`.
+say anything. How a pod started is worded in `text_timeline.py`.
+
+Words and pictographs are the table's (`common/wording/lines.yaml`, an operator's file over it). Here is what goes
+around them: names, figures, causes; and the sentences that a figure is part of, for where the table has no words. With
+words those figures stand in brackets, so that any words will do.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ from typing import Final
 
 from common.record import Aspect, Details, LogRecord
 from common.scheduling import condensed
+from common.wording.table import Ruling
 from shipper.sanitise import to_lines
-from shipper.text_timeline import STARTS, timeline_row
+from shipper.text_timeline import timeline_row
 
-__all__ = ["QUOTE", "status_rows"]
+__all__ = ["PLAIN_MARK", "QUOTE", "status_rows"]
 
 QUOTE: Final = "› "
 """Before words that are not ours."""
+PLAIN_MARK: Final = "🐳"
+"""Where the table has no pictograph."""
 
 _SIGNALS: Final = {
     1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
@@ -35,43 +41,12 @@ _SIGNALS: Final = {
 }  # fmt: skip
 """Of Linux, whatever the shipper runs on."""
 _ROLES: Final = {"init": "init container", "sidecar": "sidecar", "ephemeral": "ephemeral container"}
+_OOM_KILLED: Final = "OOMKilled"
+_LOST: Final = "ContainerStatusUnknown"
 _NOT_STARTED: Final = frozenset(("StartError", "ContainerCannotRun"))
+"""The message is the runtime's, not the program's."""
 _PLAIN: Final = frozenset(("", "Error", "Completed"))
 """Reasons that say no more than the exit code."""
-_POD_ENDS: Final = {
-    "Evicted": "🚫 The pod was evicted",
-    "NodeLost": "🔌 The pod's node was lost",
-    "Preempting": "🚫 The pod had to make room for a more important one",
-    "Terminated": "🔌 The pod was ended because its node is shut down",
-    "Shutdown": "🔌 The pod was ended because its node is shut down",
-    "NodeShutdown": "🔌 The pod was ended because its node is shut down",
-    "NodeAffinity": "🚫 The node does not fit the pod",
-    "UnexpectedAdmissionError": "🚫 The node refused the pod",
-    "DeadlineExceeded": "⌛ The pod ran longer than it may",
-}
-_POD_END: Final = "🚫 The pod was ended"
-_DISRUPTIONS: Final = {
-    "PreemptionByScheduler": "🚫 The pod has to make room for a more important one",
-    "DeletionByTaintManager": "🚫 The pod has to leave its node, which got a taint",
-    "EvictionByEvictionAPI": "🚫 The pod is about to be evicted",
-    "DeletionByPodGC": "🔌 The pod is about to be removed, as its node is gone",
-    "TerminationByKubelet": "🚫 The pod's node is about to end it",
-}
-_DISRUPTION: Final = "🚫 The pod is about to be ended"
-_IMAGES: Final = {
-    "ErrImageNeverPull": "is not on the node and may not be pulled",
-    "InvalidImageName": "has a name that is not valid",
-    "ImageInspectError": "cannot be looked at",
-    "SignatureValidationFailed": "has no valid signature",
-}
-_IMAGE: Final = "cannot be pulled"
-_WAITS: Final = {
-    "CreateContainerConfigError": "cannot be made, its configuration is incomplete",
-    "CreateContainerError": "cannot be made",
-    "RunContainerError": "cannot be started",
-    "PostStartHookError": "was stopped, the hook that follows its start failed",
-}
-_WAIT: Final = "is kept waiting"
 _SILENT_NODE: Final = "its node is not ready"
 _BY_NODE_CONTROLLER: Final = ("NodeNotReady", "")
 """Without a reason it comes from a watcher of the release before."""
@@ -86,104 +61,99 @@ _START_NOISE: Final = re.compile(
 """What container runtimes say before, and after, they come to the point."""
 
 
-def status_rows(record: LogRecord) -> list[str]:
-    """The rows of `record`, at least one; the first begins with a pictograph and all others are quoted."""
+def status_rows(record: LogRecord, ruling: Ruling) -> list[str]:
+    """The rows of `record`, at least one, in the words of `ruling`; the first begins with a pictograph and all others
+    are quoted."""
     details = record.details or Details("")
-    if details.aspect == Aspect.ENDED:
-        return _ended(record, details)
-    if details.aspect in STARTS and details.timeline is not None:
-        return [timeline_row(details.aspect, details.timeline)]
-    if details.aspect == Aspect.LAST_WORDS:
-        return _last_words(record, details)
-    word = _SENTENCES.get(details.aspect, _unknown)
-    return [_with_reason(word(record, details), record.reason)]
+    first, *said = _ROWS.get(details.aspect, _about_pod)(record, details, ruling.words)
+    return [f"{ruling.emoji or PLAIN_MARK} {first}", *(QUOTE + row for row in said)]
 
 
-def _back_off(record: LogRecord, details: Details) -> str:
-    pause = f" after a pause of {_span(details.pause_s * 1000)}" if details.pause_s else ""
-    return f"⏳ {_capital(_container(record, details))} ended too soon and is started again{pause}"
+def _back_off(record: LogRecord, details: Details, words: str) -> list[str]:
+    who = _capital(_container(record, details))
+    pause = _span(details.pause_s * 1000) if details.pause_s else ""
+    if words:
+        return [f"{who} {words}{_brackets(_unsaid(record.reason, words), pause and f'pause {pause}')}"]
+    after = f" after a pause of {pause}" if pause else ""
+    return [_with_reason(f"{who} ended too soon and is started again{after}", record.reason)]
 
 
-def _image(record: LogRecord, details: Details) -> str:
-    image, trouble = _in_one(details.image) or "?", _IMAGES.get(record.reason, _IMAGE)
+def _image(record: LogRecord, details: Details, words: str) -> list[str]:
+    image = _in_one(details.image) or "?"
     # The message of what may not be pulled says just that.
     cause = _pull_cause(record.message, details.image) if record.reason != "ErrImageNeverPull" else ""
-    return f"📦 Image {image} of {_container(record, details)} {trouble}{_because(cause)}"
+    what = f"Image {image} of {_container(record, details)}"
+    return [_with_reason(_joined(what, words) + _because(cause), record.reason)]
 
 
-def _waiting(record: LogRecord, details: Details) -> str:
-    trouble = _WAITS.get(record.reason, _WAIT)
-    return f"🚧 {_capital(_container(record, details))} {trouble}{_because(_start_cause(record.message))}"
+def _waiting(record: LogRecord, details: Details, words: str) -> list[str]:
+    who = _capital(_container(record, details))
+    return [_with_reason(_joined(who, words) + _because(_start_cause(record.message)), record.reason)]
 
 
-def _pod_ended(record: LogRecord, _details: Details) -> str:
-    return _POD_ENDS.get(record.reason, _POD_END) + _because(record.message)
+def _unscheduled(record: LogRecord, _details: Details, words: str) -> list[str]:
+    return [_with_reason((words or _whole(record)) + _because(condensed(record.message)), record.reason)]
 
 
-def _disrupted(record: LogRecord, _details: Details) -> str:
-    return _DISRUPTIONS.get(record.reason, _DISRUPTION) + _because(record.message)
-
-
-def _unscheduled(record: LogRecord, _details: Details) -> str:
-    return "⏳ No node for the pod yet" + _because(condensed(record.message))
-
-
-def _unready(record: LogRecord, _details: Details) -> str:
+def _unready(record: LogRecord, _details: Details, words: str) -> list[str]:
     said = _SILENT_NODE if record.reason in _BY_NODE_CONTROLLER else record.message
-    return "🔌 The pod was ready and is not any more" + _because(said)
+    return [_with_reason((words or _whole(record)) + _because(said), record.reason)]
 
 
-def _sandbox(record: LogRecord, _details: Details) -> str:
-    return "🔌 The pod lost its network and is set up again" + _because(record.message)
+def _about_pod(record: LogRecord, _details: Details, words: str) -> list[str]:
+    """What is said of a pod as a whole; what only a newer watcher knows of, too."""
+    return [_with_reason((words or _whole(record)) + _because(record.message), record.reason)]
 
 
-def _unknown(record: LogRecord, _details: Details) -> str:
-    """What only a newer watcher knows of."""
-    return f"🐳 {_in_one(record.object.kind)} {_in_one(record.object.name)}{_because(record.message)}"
+def _start(record: LogRecord, details: Details, words: str) -> list[str]:
+    if details.timeline is None:
+        return _about_pod(record, details, "")
+    return [timeline_row(words or _whole(record), details.timeline)]
 
 
-_SENTENCES: Final[dict[str, Callable[[LogRecord, Details], str]]] = {
+def _ended(record: LogRecord, details: Details, words: str) -> list[str]:
+    who, code = _capital(_which(record, details)), _exit(details)
+    reason, after, said = _unsaid(record.reason, words), _ran(record, details), to_lines(record.message)
+    if record.reason in _NOT_STARTED:
+        return [f"{_joined(who, words)}{_because(_start_cause(' '.join(said)))}{_brackets(reason, code)}"]
+    if record.reason == _LOST:  # its exit code is made up
+        return [f"{_joined(who, words)}{_brackets(reason)}", *said]
+    if record.reason in _PLAIN:
+        reason = ""
+    if not words:
+        return [f"{who} ended with {code}{_brackets(reason)}{after}", *said]
+    limit = f"limit {_size(details.limit_bytes)}" if record.reason == _OOM_KILLED and details.limit_bytes else ""
+    return [f"{who} {words}{_brackets(reason, limit, code)}{after}", *said]
+
+
+def _last_words(record: LogRecord, details: Details, words: str) -> list[str]:
+    """It comes some time after the line of the ending, so it says itself which one it is."""
+    said = to_lines(record.message)
+    what = words or ("Last line" if len(said) == 1 else f"Last {len(said)} lines")
+    return [f"{what} of {_which(record, details)}, which ended with {_exit(details)}:", *said]
+
+
+_ROWS: Final[dict[str, Callable[[LogRecord, Details, str], list[str]]]] = {
+    Aspect.ENDED: _ended,
     Aspect.BACK_OFF: _back_off,
     Aspect.IMAGE: _image,
     Aspect.WAITING: _waiting,
-    Aspect.POD_ENDED: _pod_ended,
-    Aspect.DISRUPTED: _disrupted,
     Aspect.UNSCHEDULED: _unscheduled,
     Aspect.UNREADY: _unready,
-    Aspect.SANDBOX: _sandbox,
+    Aspect.STARTED: _start,
+    Aspect.NOT_STARTED: _start,
+    Aspect.LAST_WORDS: _last_words,
 }
+"""By aspect, the row without its pictograph, and what somebody else said below it."""
 
 
-def _ended(record: LogRecord, details: Details) -> list[str]:
-    who, code = _container(record, details), _exit(details)
-    if details.restarts:
-        who = f"restart {details.restarts} of {who}"
-    reason, after = _in_one(record.reason), _ran(record, details)
-    said = to_lines(record.message)
-    if record.reason == "OOMKilled":
-        limit = f", limit {_size(details.limit_bytes)}" if details.limit_bytes else ""
-        text = f"💥 {_capital(who)} was killed: out of memory (OOMKilled{limit}, {code}){after}"
-    elif record.reason in _NOT_STARTED:
-        return [f"💥 {_capital(who)} could not be started{_because(_start_cause(' '.join(said)))} ({reason}, {code})"]
-    elif record.reason == "ContainerStatusUnknown":
-        text = f"💥 {_capital(who)} is gone, and how it ended is not known ({reason})"
-    elif details.exit_code == 0:
-        text = f"🏁 {_capital(who)} ended ({code}){after}"
-    elif details.expected:
-        text = f"🏁 {_capital(who)} ended with the pod ({code}){after}"
-    else:
-        word = f" ({reason})" if record.reason not in _PLAIN else ""
-        text = f"💥 {_capital(who)} ended with {code}{word}{after}"
-    return [text, *(QUOTE + row for row in said)]
+def _whole(record: LogRecord) -> str:
+    return f"{_in_one(record.object.kind)} {_in_one(record.object.name)}"
 
 
-def _last_words(record: LogRecord, details: Details) -> list[str]:
-    """It comes some time after the line of the ending, so it says itself which one it is."""
-    who, said = _container(record, details), to_lines(record.message)
-    if details.restarts:
-        who = f"restart {details.restarts} of {who}"
-    which = "Last line" if len(said) == 1 else f"Last {len(said)} lines"
-    return [f"📜 {which} of {who}, which ended with {_exit(details)}:", *(QUOTE + row for row in said)]
+def _which(record: LogRecord, details: Details) -> str:
+    who = _container(record, details)
+    return f"restart {details.restarts} of {who}" if details.restarts else who
 
 
 def _exit(details: Details) -> str:
@@ -218,9 +188,23 @@ def _because(message: str) -> str:
     return f": {text}" if text else ""
 
 
-def _with_reason(text: str, reason: str) -> str:
+def _joined(who: str, words: str) -> str:
+    return f"{who} {words}" if words else who
+
+
+def _unsaid(reason: str, text: str) -> str:
+    """`reason`, unless `text` says it."""
     word = _in_one(reason)
-    return text if not word or word in text else f"{text} ({word})"
+    return "" if word in text else word
+
+
+def _with_reason(text: str, reason: str) -> str:
+    return text + _brackets(_unsaid(reason, text))
+
+
+def _brackets(*notes: str) -> str:
+    said = ", ".join(filter(None, notes))
+    return f" ({said})" if said else ""
 
 
 def _in_one(text: str) -> str:

@@ -15,21 +15,19 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from common.record import Aspect, Timeline
+from common.record import Timeline
 
-__all__ = ["STARTS", "timeline_row"]
+__all__ = ["timeline_row"]
 
-STARTS: Final[dict[str, str]] = {Aspect.STARTED: "Pod started in", Aspect.NOT_STARTED: "Pod failed after"}
-"""By aspect, how the row begins."""
 _UNITS: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 """Decimal, as registries count."""
 
 
-def timeline_row(aspect: str, timeline: Timeline) -> str:
-    """The row for `aspect`, which is one of a start."""
+def timeline_row(words: str, timeline: Timeline) -> str:
+    """The row that begins with `words`, without its pictograph."""
     phases = " · ".join(_phases(timeline))
     whole = _seconds(_rounded(timeline.total_ms)) or "less than a second"
-    return f"⏱️ {STARTS[aspect]} {whole}" + (f" — {phases}" if phases else "")
+    return f"{words} {whole}" + (f" — {phases}" if phases else "")
 
 
 def _phases(timeline: Timeline) -> Iterator[str]:

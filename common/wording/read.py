@@ -17,9 +17,10 @@ import msgspec
 import yaml
 
 from common.small_file import read_small
+from common.wording.effect import Effects
 from common.wording.table import Audience, Entry, Hint, Sheet, Wording
 
-__all__ = ["FILE_MAX_BYTES", "SHIPPED", "WordingError", "read_sheet", "read_wording", "shipped_wording"]
+__all__ = ["FILE_MAX_BYTES", "HINTS", "LINES", "WordingError", "read_sheet", "read_wording", "shipped_wording"]
 
 FILE_MAX_BYTES: Final = 256 * 1024
 """Ten times what ships, and less than a ConfigMap may hold."""
@@ -27,11 +28,12 @@ TEXT_MAX_CHARS: Final = 1_000
 """Of one text. A hint should be one line, and a line has 1,024 characters."""
 EMOJI_MAX_CHARS: Final = 8
 """Some pictographs take several."""
-SHIPPED: Final = Path(__file__).with_name("shipped.yaml")
+LINES: Final = Path(__file__).with_name("lines.yaml")
+HINTS: Final = Path(__file__).with_name("hints.yaml")
 
 S = TypeVar("S", Sheet, Entry)
 
-_CONDITIONS: Final = ("reason", "kind", "component", "exit_code", "contains", "contains_any", "at_least")
+_CONDITIONS: Final = ("reason", "kind", "component", "aspect", "exit_code", "contains", "contains_any", "at_least")
 _NUMBERS: Final = ("exit_code", "at_least")
 _EMPTY: Final = Entry()
 _ACTIONS: Final = ("words", "level", "emoji", "show", "hint")
@@ -42,6 +44,7 @@ _EXAMPLES: Final = {
     "reason": "reason: FailedMount",
     "kind": "kind: ReplicaSet",
     "component": "component: kubelet",
+    "aspect": "aspect: ended",
     "exit_code": "exit_code: [126, 127]",
     "contains": "contains: [configmap, not found]",
     "contains_any": "contains_any: [not found, manifest unknown]",
@@ -55,6 +58,9 @@ _EXAMPLES: Final = {
     "admin": "hint: {admin: Look at the node.}",
     "figures": "hint: {figures: quota}",
 }
+_BREAKING: Final = ("Cc", "Cs", "Zl", "Zp")
+_TURNING: Final = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Which way a viewer writes what follows."""
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _PLACE: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`$")
 
@@ -65,13 +71,13 @@ class WordingError(ValueError):
 
 def shipped_wording() -> Wording:
     """The table that ships, and nothing over it."""
-    return Wording([read_sheet(SHIPPED)])
+    return read_wording(None)
 
 
 def read_wording(path: Path | None) -> Wording:
     """The file at `path`, if one is given, over the table that ships. Raises WordingError."""
     over = [read_sheet(path)] if path is not None else []
-    return Wording([*over, read_sheet(SHIPPED)])
+    return Wording([*over, read_sheet(LINES), read_sheet(HINTS)])
 
 
 def read_sheet(path: Path) -> Sheet:
@@ -139,24 +145,34 @@ def _sheet(document: Any) -> Sheet:
         return sheet
     if not isinstance(raw, list):
         raise WordingError(f"entries: is not a list; example: {_EXAMPLES['entries']}")
-    entries = tuple(_entry(item, number) for number, item in enumerate(raw, start=1))
-    return msgspec.structs.replace(sheet, entries=entries)
+    entries, effects = [], Effects()
+    for number, item in enumerate(raw, start=1):
+        where = _where(item, number)
+        entry = _entry(item, where)
+        why = effects.lack_of(entry)
+        if why is not None:
+            raise WordingError(f"{where}: {why}")
+        entries.append(entry)
+    return msgspec.structs.replace(sheet, entries=tuple(entries))
 
 
-def _entry(raw: Any, number: int) -> Entry:
-    where = f"entry {number}"
+def _where(raw: Any, number: int) -> str:
     if isinstance(raw, dict) and isinstance(raw.get("reason"), str):
-        where += f" ({_printable(raw['reason'])})"
+        return f"entry {number} ({_printable(raw['reason'])})"
+    return f"entry {number}"
+
+
+def _entry(raw: Any, where: str) -> Entry:
     entry = _converted(raw, Entry, f"{where}: ")
     for name, text in _texts(entry):
         _check_text(name, text, where)
-    _check_has_effect(entry, where)
+    _check_is_whole(entry, where)
     if entry.emoji is not None and not _is_pictograph(entry.emoji):
         raise WordingError(f"{where}: emoji: {_printable(entry.emoji)!r} is no pictograph; example: emoji: 🔥")
     return entry
 
 
-def _check_has_effect(entry: Entry, where: str) -> None:
+def _check_is_whole(entry: Entry, where: str) -> None:
     if all(getattr(entry, name) == getattr(_EMPTY, name) for name in _CONDITIONS):
         raise WordingError(f"{where}: has no condition ({', '.join(_CONDITIONS)}); example: reason: FailedMount")
     if all(getattr(entry, name) is None for name in _ACTIONS) or entry.hint == Hint():
@@ -169,19 +185,20 @@ def _texts(entry: Entry) -> Iterator[tuple[str, str]]:
         value = getattr(entry, name)
         if name not in _NUMBERS:
             yield from ((name, text) for text in ((value,) if isinstance(value, str) else value))
-    if entry.words is not None:
-        yield "words", entry.words
+    for name in ("words", "emoji"):
+        if getattr(entry, name) is not None:
+            yield name, getattr(entry, name)
     if entry.hint is not None:
         yield "hint: user", entry.hint.user or ""
         yield "hint: admin", entry.hint.admin or ""
 
 
 def _check_text(name: str, text: str, where: str) -> None:
-    if not text and name in _CONDITIONS:
+    if (not text and name in _CONDITIONS) or (name == "words" and not text.strip()):
         raise WordingError(f"{where}: {name}: is an empty text; example: {_EXAMPLES[name]}")
     if len(text) > TEXT_MAX_CHARS:
         raise WordingError(f"{where}: {name}: has {len(text)} characters, more than {TEXT_MAX_CHARS}")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+    if any(unicodedata.category(char) in _BREAKING or unicodedata.bidirectional(char) in _TURNING for char in text):
         raise WordingError(f"{where}: {name}: has a line break or a control character; write it in one line")
 
 

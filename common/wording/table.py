@@ -3,7 +3,7 @@
 An entry names conditions, all of which must hold, and what is then to be done. Of each thing (level, words, hint …) the
 first entry in order that matches and mentions it decides, so an operator's entry that only sets a level takes no hint
 away. No expressions: a condition is an equal word, a text that occurs, upper or lower case alike, or a least count, so
-that a file can neither run anything nor be slow. Decision and figures: ADR 30.
+that a file can neither run anything nor be slow. Decision and figures: ADR 30 and 45.
 """
 
 from __future__ import annotations
@@ -16,15 +16,33 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from common.record import Aspect, Level, LogRecord
+from common.record import Aspect, Level, LogRecord, Origin
 
-__all__ = ["Audience", "Entry", "Figures", "Hint", "Ruling", "Sheet", "Subject", "Wording", "subject_of"]
+__all__ = [
+    "ASPECTS",
+    "ENDED_WITH_POD",
+    "WORRYING",
+    "Audience",
+    "Entry",
+    "Figures",
+    "Hint",
+    "Ruling",
+    "Sheet",
+    "Subject",
+    "Wording",
+    "subject_of",
+]
 
 T = TypeVar("T")
 
 _ORDER: Final = tuple(Level)
 """Least severe first."""
-_WORRYING: Final = (Level.WARN, Level.ERROR)
+WORRYING: Final = (Level.WARN, Level.ERROR)
+"""What a hint may follow."""
+ENDED_WITH_POD: Final = "ended_with_pod"
+"""A container ended as its pod was going anyway: in the record an ending that is expected."""
+ASPECTS: Final = (Origin.EVENT.value, Origin.OBJECT.value, *(each.value for each in Aspect), ENDED_WITH_POD)
+"""What a line may tell of, in the words of a file. A newer watcher may know more."""
 
 
 class Audience(StrEnum):
@@ -62,6 +80,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Any of these words of Kubernetes; none: whatever the reason."""
     kind: str | tuple[str, ...] = ()
     component: str | tuple[str, ...] = ()
+    aspect: str | tuple[str, ...] = ()
+    """One of `ASPECTS`."""
     exit_code: int | tuple[int, ...] = ()
     contains: str | tuple[str, ...] = ()
     """All of these occur in the message."""
@@ -70,10 +90,10 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_least: Annotated[int, msgspec.Meta(ge=1)] = 1
     """It has happened at least so often: what passes by itself is said to trouble nobody at first."""
     words: str | None = None
-    """Shown in place of the reason of an Event."""
+    """What a line of our own says, apart from names and figures; of an Event's line what stands for its reason."""
     level: Level | None = None
     emoji: str | None = None
-    """Begins a line of our own in place of the usual pictograph."""
+    """Begins a line of our own."""
     show: bool | None = None
     hint: Hint | None = None
 
@@ -99,6 +119,8 @@ class Subject(msgspec.Struct, frozen=True):
     """The container's memory limit, 0 if there is none or nobody said."""
     count: int = 1
     """How often it has happened so far."""
+    aspect: str = Origin.EVENT.value
+    """What it tells of: one of `ASPECTS`, or a word that only a newer program knows."""
 
 
 class Ruling(msgspec.Struct, frozen=True):
@@ -110,6 +132,7 @@ class Ruling(msgspec.Struct, frozen=True):
     """Not by its level."""
     words: str = ""
     emoji: str = ""
+    """Empty: the table has none."""
     user_hint: str = ""
     admin_hint: str = ""
     """Empty: there is none, or it is not wanted."""
@@ -121,9 +144,10 @@ class Wording:
 
     def __init__(self, sheets: Sequence[Sheet]) -> None:
         """`sheets`: whatever is mentioned twice, the earlier one decides."""
-        self._entries: Final = [_Prepared(entry) for sheet in sheets for entry in sheet.entries]
+        prepared = [_Prepared(entry) for sheet in sheets for entry in sheet.entries]
         self._sheets: Final = tuple(sheets)
-        self._by_reason: Final[dict[str, list[_Prepared]]] = {}
+        named = {name for entry in prepared for name in entry.aspects}
+        self._of_aspect: Final = {name: _ByReason(prepared, name) for name in (*named, _ANY)}
 
     @cached_property
     def minimum_level(self) -> Level:
@@ -135,12 +159,13 @@ class Wording:
 
     def of(self, subject: Subject) -> Ruling:
         """What is to be done with `subject`. O(entries of its reason × message)."""
-        matching = [entry for entry in self._of_reason(subject.reason.casefold()) if entry.matches(subject)]
+        entries = self._of_aspect.get(subject.aspect, self._of_aspect[_ANY]).of(subject.reason.casefold())
+        matching = [entry for entry in entries if entry.matches(subject)]
         level = _first(entry.level for entry in matching) or subject.level
         show = _first(entry.show for entry in matching)
         loud_enough = _ORDER.index(level) >= _ORDER.index(self.minimum_level)
         # A hint is for what went wrong: the same words in a message of no concern need none.
-        hints = [entry.hint for entry in matching if entry.hint is not None] if level in _WORRYING else []
+        hints = [entry.hint for entry in matching if entry.hint is not None] if level in WORRYING else []
         wants_user = self.audience in (Audience.USER, Audience.BOTH)
         wants_admin = self.audience in (Audience.ADMIN, Audience.BOTH)
         return Ruling(
@@ -154,15 +179,6 @@ class Wording:
             figures=_first(hint.figures for hint in hints),
         )
 
-    def _of_reason(self, reason: str) -> list[_Prepared]:
-        """Entries for `reason`, and those for any. Only reasons that the table names have lists of their own: who may
-        create Events may make up others without end."""
-        if not self._by_reason:
-            named = {name for entry in self._entries for name in entry.reasons}
-            for name in (*named, _ANY):
-                self._by_reason[name] = [each for each in self._entries if not each.reasons or name in each.reasons]
-        return self._by_reason.get(reason, self._by_reason[_ANY])
-
 
 def subject_of(record: LogRecord) -> Subject:
     """What the table needs to know of `record`.
@@ -173,7 +189,8 @@ def subject_of(record: LogRecord) -> Subject:
     details = record.details
     if details is not None and details.aspect == Aspect.LAST_WORDS:
         message = record.message if _NOT_STARTED.fullmatch(record.message) else ""
-        return Subject(reason=record.reason, message=message, level=record.level, kind=record.object.kind)
+        kind = record.object.kind
+        return Subject(record.reason, message, record.level, kind, aspect=details.aspect)
     return Subject(
         reason=record.reason,
         message=record.message,
@@ -183,11 +200,19 @@ def subject_of(record: LogRecord) -> Subject:
         exit_code=details.exit_code if details is not None else None,
         limit_bytes=details.limit_bytes if details is not None else 0,
         count=record.count,
+        aspect=_aspect_of(record),
     )
 
 
+def _aspect_of(record: LogRecord) -> str:
+    details = record.details
+    if record.origin is not Origin.STATUS or details is None:
+        return record.origin.value
+    return ENDED_WITH_POD if details.aspect == Aspect.ENDED and details.expected else details.aspect
+
+
 _ANY: Final = "\0"
-"""A reason that no entry can name."""
+"""A word that no entry can name."""
 _NOT_STARTED: Final = re.compile(
     r"(?:standard_init_linux\.go:\d+: exec user process caused:? \"?|exec \S+: "
     r"|\{\"msg\":\"exec container process `[^`]+`: )exec format error\b[^\n]*",
@@ -197,11 +222,31 @@ _NOT_STARTED: Final = re.compile(
 the container counts as started by then (measured, runc 1.1.5)."""
 
 
+class _ByReason:
+    """The entries for one aspect, ready to be found by a reason.
+
+    Only reasons that the table names have lists of their own: who may create Events may make up others without end.
+    """
+
+    def __init__(self, entries: Sequence[_Prepared], aspect: str) -> None:
+        own = [entry for entry in entries if not entry.aspects or aspect in entry.aspects]
+        named = {name for entry in own for name in entry.reasons}
+        self._lists: Final[dict[str, list[_Prepared]]] = {name: [] for name in (*named, _ANY)}
+        for entry in own:
+            for name in entry.reasons or self._lists:
+                self._lists[name].append(entry)
+
+    def of(self, reason: str) -> Sequence[_Prepared]:
+        """Those for `reason`, which is casefolded, and those for any, in order."""
+        return self._lists.get(reason, self._lists[_ANY])
+
+
 class _Prepared:
     """An entry whose texts are ready to be compared."""
 
     def __init__(self, entry: Entry) -> None:
         self.reasons: Final = frozenset(_folded(entry.reason))
+        self.aspects: Final = frozenset(_folded(entry.aspect))
         self.level: Final = entry.level
         self.show: Final = entry.show
         self.words: Final = entry.words
@@ -215,7 +260,7 @@ class _Prepared:
         self._at_least: Final = entry.at_least
 
     def matches(self, subject: Subject) -> bool:
-        """Whether all conditions but the reason hold."""
+        """Whether all conditions but the reason and the aspect hold."""
         if self._kinds and subject.kind.casefold() not in self._kinds:
             return False
         if self._components and subject.component.casefold() not in self._components:

@@ -28,6 +28,7 @@ from common.record import (
 from common.store.dispatcher import DELAY_MAX_S
 from common.store.model import Card, Waiting, decode_card, encode_card
 from common.wording.read import shipped_wording
+from common.wording.table import subject_of
 from shipper.batch import BATCH_BYTES_MAX, BATCH_LINES_MAX, Intake, compose
 from shipper.budget import RESERVE_BYTES, Account
 from shipper.hold import Windows
@@ -157,11 +158,12 @@ def test_nothing_that_is_shown_can_be_obeyed(record: LogRecord, now_ms: int) -> 
 
 
 def _check_lines(record: LogRecord, now_ms: int) -> None:
-    lines = render(record, now_ms)
+    ruling = WORDING.of(subject_of(record))
+    lines = render(record, ruling, now_ms)
     assert lines
     for line in lines:
         assert 0 < len(line.text) <= LINE_MAX_CHARS
-        assert line.level is record.level
+        assert line.level is ruling.level
         line.text.encode()
         assert [char for char in line.text if is_obeyed(char)] == []
 

@@ -8,8 +8,9 @@ import pytest
 
 from common.record import LogRecord
 from common.wording.read import shipped_wording
+from common.wording.table import Wording
 from shipper.telling import Told, tell
-from shipper.text import render
+from tests.unit.shipper.records import worded
 from tests.unit.watcher.rig import Rig
 from tests.unit.watcher.test_recordings import FOLDER, SCENARIOS, Recorded
 
@@ -44,15 +45,15 @@ async def played(*lives: list[Recorded], apart_s: float = SECONDS_APART) -> list
 
 
 def lines(records: list[LogRecord]) -> list[str]:
-    return [f"{line.level.value:5} {line.text}" for record in records for line in render(record, record.last_at_ms)]
+    return [f"{line.level.value:5} {line.text}" for record in records for line in worded(record, record.last_at_ms)]
 
 
-def read_by_the_owner(records: list[LogRecord]) -> list[str]:
-    """The lines of `records` by the table that ships, with its hints, nothing that it hides."""
+def read_by_the_owner(records: list[LogRecord], wording: Wording = WORDING) -> list[str]:
+    """The lines of `records` by `wording`, with its hints, nothing that it hides."""
     shown: list[str] = []
     hinted: set[str] = set()
     for record in records:
-        told = tell(record, record.last_at_ms, WORDING, hinted)
+        told = tell(record, record.last_at_ms, wording, hinted)
         if isinstance(told, Told):
             hinted.add(told.hint)
             shown += [f"{line.level.value:5} {line.text}" for line in told.lines]

@@ -14,8 +14,9 @@ from common.store.scripts import SCRIPT_NAMES
 from common.telemetry.metrics import ShipperMetrics, SupervisorMetrics, WatcherMetrics
 from shipper.hold import SEVERAL
 from shipper.reasons import Reason
-from shipper.text import budget_line, gap_line, render
+from shipper.text import budget_line, gap_line
 from tests.unit.docs.pages import REFERENCE, prose_of, table_rows, text_of
+from tests.unit.shipper.records import worded
 from watcher.sought import NoToken
 
 METRICS = REFERENCE / "metrics.md"
@@ -108,7 +109,7 @@ EXAMPLES = [
 
 def test_the_example_lines_are_what_is_rendered() -> None:
     shown = [row[1].strip("`") for row in table_rows(LINES) if row[0].startswith(("Normal", "Warning"))]
-    assert shown == [render(record, record.last_at_ms)[0].text for record in EXAMPLES]
+    assert shown == [worded(record, record.last_at_ms)[0].text for record in EXAMPLES]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_the_example_lines_are_what_is_rendered() -> None:
 def test_the_lines_of_objects_are_what_is_rendered(reason: str, kind: str) -> None:
     about = ObjectRef(kind, "dev", "NAME", Uid("u"))
     record = LogRecord(1, Origin.OBJECT, about, "u/x", 1, reason, "", Level.DEBUG)
-    (line,) = render(record, 0)
+    (line,) = worded(record, 0)
     assert f"`{line.text}`" in [row[0] for row in table_rows(LINES)]
 
 
@@ -132,7 +133,7 @@ def test_what_is_missing_is_said_as_it_is_rendered() -> None:
         LogRecord(1, Origin.OBJECT, about, "u/x", 1, reason, "", Level.WARN, count=12)
         for reason in ("NotKept", "NotFollowed")
     ]
-    lines = [gap_line(3, Reason.UNREACHABLE).text, *(render(note, 0)[0].text for note in notes)]
+    lines = [gap_line(3, Reason.UNREACHABLE).text, *(worded(note, 0)[0].text for note in notes)]
     assert [line for line in lines if f"`{line}`" not in first_cells] == []
 
 

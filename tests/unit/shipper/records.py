@@ -2,9 +2,19 @@
 
 from common.ids import Uid
 from common.record import RECORD_VERSION, Level, LogRecord, ObjectRef, Origin
+from common.wording.read import shipped_wording
+from common.wording.table import subject_of
+from shipper.text import Line, render
+
+WORDING = shipped_wording()
 
 NOON_MS = 1_795_435_200_000
 """2026-11-23 12:00:00 UTC."""
+
+
+def worded(record: LogRecord, now_ms: int = NOON_MS) -> list[Line]:
+    """The lines of `record` by the table that ships, without hints."""
+    return render(record, WORDING.of(subject_of(record)), now_ms)
 
 
 def event(message: str = "", *, reason: str = "", level: Level = Level.DEBUG, **rest: object) -> LogRecord:

@@ -5,23 +5,24 @@ import pytest
 
 from common.ids import Uid
 from common.record import Aspect, Details, Level, LogRecord, ObjectRef, Origin
-from common.wording.read import shipped_wording
+from common.wording.read import LINES, read_sheet, shipped_wording
 from common.wording.table import Entry, Hint, Sheet, Wording
 from shipper.split import LINE_MAX_CHARS
 from shipper.telling import Hidden, Told, tell
-from shipper.text import Line, render
-from tests.unit.shipper.records import NOON_MS, event, life
+from shipper.text import Line
+from tests.unit.shipper.records import NOON_MS, event, life, worded
 
 
 def told(record: LogRecord, *entries: Entry, minimum: Level | None = None) -> list[Line]:
-    answer = tell(record, NOON_MS, Wording([Sheet(minimum, None, entries)]), ())
+    """The lines of `record` by `entries` over those that ship."""
+    answer = tell(record, NOON_MS, Wording([Sheet(minimum, None, entries), read_sheet(LINES)]), ())
     assert isinstance(answer, Told)
     return list(answer.lines)
 
 
 @pytest.mark.parametrize("record", [event("x", reason="Pulled"), life("Pod", "created")])
 def test_without_an_entry_nothing_changes(record: LogRecord) -> None:
-    assert told(record) == render(record, NOON_MS)
+    assert told(record) == worded(record)
 
 
 def test_an_entry_sets_words_and_level_of_an_event() -> None:
@@ -30,9 +31,18 @@ def test_an_entry_sets_words_and_level_of_an_event() -> None:
     assert line == Line("no room: 0/3 nodes", Level.WARN)
 
 
-def test_what_we_say_ourselves_keeps_its_words_and_may_get_another_pictograph() -> None:
-    entry = Entry(reason="created", words="x", emoji="🚀", level=Level.INFO)
-    assert told(life("Pod", "created"), entry) == [Line("🚀 Created pod: web-1", Level.INFO)]
+def test_an_entry_sets_words_level_and_pictograph_of_what_we_say_ourselves() -> None:
+    entry = Entry(reason="created", words="New pod", emoji="🚀", level=Level.INFO)
+    assert told(life("Pod", "created"), entry) == [Line("🚀 New pod: web-1", Level.INFO)]
+    assert told(life("Pod", "created"), msgspec.structs.replace(entry, words=None))[0].text == "🚀 Created pod: web-1"
+
+
+@pytest.mark.parametrize("words", ["нет места", "场地不足", "🔥"])
+def test_words_of_any_script_are_shown_in_the_line_of_an_event(words: str) -> None:
+    """Whether the message says them already is decided by letters, whatever their script."""
+    entry = Entry(reason="Scheduled", words=words)
+    assert told(event("0/3 nodes", reason="Scheduled"), entry)[0].text == f"0/3 nodes ({words})"
+    assert told(event(f"x {words}", reason="Scheduled"), entry)[0].text == f"x {words}"
 
 
 def test_no_pictograph_can_be_had_for_an_event() -> None:
@@ -106,7 +116,7 @@ def test_a_programs_output_calls_for_no_hint_whatever_it_says(exit_code: int) ->
         event(says, reason="LastWords", level=Level.ERROR), v=2, origin=Origin.STATUS, details=details
     )
     anything = Sheet(entries=(Entry(contains="quota", hint=Hint(user="x")), Entry(exit_code=137, hint=Hint(user="y"))))
-    answer = tell(record, NOON_MS, Wording([anything]), ())
+    answer = tell(record, NOON_MS, Wording([anything, read_sheet(LINES)]), ())
     assert isinstance(answer, Told)
     assert (answer.hint, [line.text[:1] for line in answer.lines]) == ("", ["📜", "›"])
 

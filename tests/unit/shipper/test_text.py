@@ -9,12 +9,12 @@ from common.record import Level, LogRecord
 from shipper.hold import SEVERAL
 from shipper.reasons import Reason
 from shipper.split import LINE_MAX_CHARS
-from shipper.text import LATE_MS, budget_line, gap_line, render
-from tests.unit.shipper.records import NOON_MS, event, life
+from shipper.text import LATE_MS, budget_line, gap_line
+from tests.unit.shipper.records import NOON_MS, event, life, worded
 
 
 def shown(record: LogRecord, now_ms: int = NOON_MS) -> list[str]:
-    return [line.text for line in render(record, now_ms)]
+    return [line.text for line in worded(record, now_ms)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_repeats_say_how_often_and_over_what_time(count: int, span_s: int, repea
         ("PersistentVolumeClaim", "home", "no class is set", "no class is set (Said, volume claim home)"),
         ("PersistentVolumeClaim", "home", 'for claim "dev/home"', 'for claim "dev/home" (Said)'),
         ("PersistentVolumeClaim", "home", "for claim home-2", "for claim home-2 (Said, volume claim home)"),
-        ("Node", "ip-1.ec2.internal", "Node ip-1.ec2.internal is away", "Node ip-1.ec2.internal is away (Said)"),
+        ("Node", "ip-1.ec2.internal", "Node ip-1.ec2.internal is away", "Said: Node ip-1.ec2.internal is away"),
         ("Job", "ws", "Job has failed", "Job has failed (Said, Job ws)"),
         ("Pod", "ws", "It has failed", "It has failed (Said)"),
     ],
@@ -130,7 +130,7 @@ def test_no_part_of_a_record_can_smuggle_control_characters() -> None:
 
 
 def test_the_level_comes_with_the_record() -> None:
-    assert {line.level for line in render(event("x" * 3_000, level=Level.ERROR), NOON_MS)} == {Level.ERROR}
+    assert {line.level for line in worded(event("x" * 3_000, level=Level.ERROR))} == {Level.ERROR}
 
 
 POSES = [

@@ -7,9 +7,8 @@ import pytest
 from common.ids import Uid
 from common.record import STATUS_VERSION, Aspect, Details, Level, LogRecord, ObjectRef, Origin
 from shipper.split import LINE_MAX_CHARS
-from shipper.text import render
 from tests.unit.docs.pages import ROOT
-from tests.unit.shipper.records import NOON_MS
+from tests.unit.shipper.records import NOON_MS, worded
 
 LINES = (ROOT / "docs/reference/lines.md").read_text()
 
@@ -33,7 +32,7 @@ def status(aspect: str, reason: str = "", message: str = "", *, ran_s: int = 0, 
 
 
 def shown(record: LogRecord) -> list[str]:
-    return [line.text for line in render(record, NOON_MS)]
+    return [line.text for line in worded(record)]
 
 
 EVICTED = "The node was low on resource: memory."
@@ -98,7 +97,7 @@ def test_last_words_say_whose_they_are_and_are_quoted() -> None:
     assert rest == ["› no route", "› 🐳 to ␛[31mhost"]
     killed = status(Aspect.LAST_WORDS, "LastWords", "one", exit_code=137, role="init")
     assert shown(killed)[0] == "📜 Last line of init container web, which ended with exit code 137 SIGKILL:"
-    assert {line.level for line in render(record, NOON_MS)} == {Level.ERROR}
+    assert {line.level for line in worded(record)} == {Level.ERROR}
 
 
 def test_what_a_program_left_cannot_pose_as_ours() -> None:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.record import Aspect, Timeline
-from shipper.text_timeline import timeline_row
 from tests.unit.shipper.test_text_status import LINES, shown, status
 
 
 def row(timeline: Timeline) -> str:
-    return timeline_row(Aspect.STARTED, timeline)
+    (line,) = shown(status(Aspect.STARTED, "PodStarted", timeline=timeline))
+    return line
 
 
 WHOLE = Timeline(42_000, 1_000, 6_000, 27_900, None, 7_100, 1, 0, 1_200_000_000)

@@ -13,7 +13,7 @@ import yaml
 
 from common.ids import Uid
 from common.record import Level, LogRecord
-from common.wording.read import SHIPPED, read_sheet, shipped_wording
+from common.wording.read import HINTS, read_sheet, shipped_wording
 from common.wording.table import Entry, Ruling, Subject, subject_of
 from shipper.telling import Told, tell
 from watcher.directory import Known
@@ -102,7 +102,7 @@ def listed(name: str) -> Any:
 
 EVENTS = msgspec.convert(listed("messages.yaml"), list[Seen])
 STATUSES = msgspec.convert(listed("statuses.yaml"), list[Status])
-ENTRIES = [entry for entry in read_sheet(SHIPPED).entries if entry.hint is not None]
+ENTRIES = [entry for entry in read_sheet(HINTS).entries if entry.hint is not None]
 
 
 def records() -> list[LogRecord]:

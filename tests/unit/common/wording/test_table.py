@@ -96,4 +96,5 @@ def test_reasons_that_nobody_named_take_no_room() -> None:
     for number in range(100):
         assert table.of(about(f"made-up-{number}")).shown
     assert not table.of(about("made-up", "a secret")).shown
-    assert len(table._by_reason) == 2  # noqa: SLF001
+    (lists,) = table._of_aspect.values()  # noqa: SLF001
+    assert len(lists._lists) == 2  # noqa: SLF001
