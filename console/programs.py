@@ -17,11 +17,19 @@ from common.settings.values import UNIX
 from common.settings.watcher import WatcherSettings
 from console.supervise import Program
 
-__all__ = ["Surroundings", "module_command", "module_environ", "shipper_programs", "watcher_programs"]
+__all__ = [
+    "SHIPPER_GRACE_S",
+    "WATCHER_GRACE_S",
+    "Surroundings",
+    "module_command",
+    "module_environ",
+    "shipper_programs",
+    "watcher_programs",
+]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_WATCHER_GRACE_S: Final = 10.0
-_SHIPPER_GRACE_S: Final = 15.0  # it promises to be done with what is in flight within 10 s
+WATCHER_GRACE_S: Final = 10.0
+SHIPPER_GRACE_S: Final = 15.0  # it promises to be done with what is in flight within 10 s
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,12 @@ def module_environ(base: Mapping[str, str]) -> dict[str, str]:
 
 def watcher_programs(settings: WatcherSettings, number: int, around: Surroundings) -> tuple[Program, ...]:
     """`number` watchers. Their telemetry is their supervisor's business."""
-    return _programs("watcher", settings, number, around, _WATCHER_GRACE_S, speaks=False)
+    return _programs("watcher", settings, number, around, WATCHER_GRACE_S, speaks=False)
 
 
 def shipper_programs(settings: ShipperSettings, around: Surroundings) -> tuple[Program, ...]:
     """As many shippers as `settings` want, likewise. Each learns their number: they share Coder's rate limit."""
-    return _programs("shipper", settings, settings.processes, around, _SHIPPER_GRACE_S, speaks=settings.dry_run)
+    return _programs("shipper", settings, settings.processes, around, SHIPPER_GRACE_S, speaks=settings.dry_run)
 
 
 def _programs(

@@ -54,6 +54,13 @@ COMPLAINTS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "shipper.keda.prometheus: without metrics of the shipper Prometheus does not know how old the oldest line is",
     ),
     "a flag of the chart's": ({**URL, "args": ["--probe-addr=:1"]}, "args: --probe-addr of the watcher is the chart's"),
+    "a dry run on the data of others": (
+        {**URL, "args": ["--dry-run"]},
+        (
+            "args: --dry-run takes away what waits under redis.prefix, so watcher and shipper need one of their own that "
+            "ends in -dry-run; example: --set redis.prefix=logstream-dry-run --set 'shipper.args={--dry-run}'"
+        ),
+    ),
     "a misspelt value": ({**URL, "watcher": {"replica": 1}}, "at '/watcher': additional properties 'replica' not"),
     "a wrong type": ({**URL, "watcher": {"replicas": "two"}}, "at '/watcher/replicas': got string, want"),
     "a url without a scheme": (
@@ -85,6 +92,10 @@ COMPLAINTS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "a duration": (
         {**URL, "metrics": {"enabled": True, "serviceMonitor": {"enabled": True, "interval": "30 s"}}},
         'metrics.serviceMonitor.interval: "30 s" is not a duration of Prometheus; example: --set metrics.serviceMonit',
+    ),
+    "a folder for runbooks": (
+        {**URL, "metrics": {"prometheusRule": {"runbookBase": "../pages"}}},
+        'metrics.prometheusRule.runbookBase: "../pages" is not an address, which begins with http:// or https://; exam',
     ),
     "Prometheus for KEDA": (
         {**URL, "shipper": {"keda": {"prometheus": "prometheus:9090"}}},

@@ -6,19 +6,24 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import pytest
 import yaml
 
+from common.crypto import new_token_key
 from common.settings.declare import ProgramSettings, declared
+from common.settings.load import load
 from common.settings.shipper import ShipperSettings
 from common.settings.watcher import WatcherSettings
 from console.__main__ import cli
+from console.programs import SHIPPER_GRACE_S, WATCHER_GRACE_S
+from shipper.drain import CUT_OFF_S, STOP_S
 from tests.chart.helm import Helm, Object
 from tests.chart.value_sets import PEERS_DEFAULTS, URL, VALUE_SETS
 from tests.chart.values_page import CHART
+from watcher.parts import CANCELLED_WITHIN_S, FLUSH_S
 
 MODELS: Final[Mapping[str, type[ProgramSettings]]] = {"watcher": WatcherSettings, "shipper": ShipperSettings}
 NOT_ITS_OWN: Final[Mapping[str, set[str]]] = {"watcher": {"CODER_URL"}, "shipper": set()}
@@ -159,9 +164,12 @@ def test_metrics_switch_neither_probes_nor_their_port(helm: Helm) -> None:
 
 
 def test_what_waits_at_the_end_of_a_pod_has_time_to_end(helm: Helm) -> None:
-    """docs/reference/exit-codes.md: the watcher writes for 5 seconds at most, the shipper ends within ten."""
-    for role, seconds in (("watcher", 5), ("shipper", 10)):
-        assert pod_of(helm.render(URL), role)["spec"]["terminationGracePeriodSeconds"] > seconds
+    """As much as the program takes, and as a supervisor of several of them lets each have."""
+    own_s = {"watcher": FLUSH_S + CANCELLED_WITHIN_S, "shipper": STOP_S + CUT_OFF_S}
+    supervised_s = {"watcher": WATCHER_GRACE_S, "shipper": SHIPPER_GRACE_S}
+    for role in MODELS:
+        pod_s = pod_of(helm.render(URL), role)["spec"]["terminationGracePeriodSeconds"]
+        assert own_s[role] < supervised_s[role] < pod_s
 
 
 def test_rules_and_dashboard_are_the_files(helm: Helm) -> None:
@@ -171,6 +179,23 @@ def test_rules_and_dashboard_are_the_files(helm: Helm) -> None:
     assert rule["spec"] == yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
     dashboard = of_kind(objects, "ConfigMap")["logs-coder-logstream-dashboard"]["data"]["coder-logstream.json"]
     assert json.loads(dashboard) == json.loads((CHART / "files" / "dashboard.json").read_text())
+
+
+@pytest.mark.parametrize("base", ["https://git.example.com/logs/blob/main", "https://git.example.com/logs/blob/main/"])
+def test_alerts_lead_to_runbooks_where_the_user_keeps_them(base: str, helm: Helm) -> None:
+    asked = {"enabled": True, "runbookBase": base}
+    objects = helm.render({**URL, "metrics": {"enabled": True, "prometheusRule": asked}})
+    (rule,) = of_kind(objects, "PrometheusRule").values()
+    plain = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())
+    urls = 0
+    for group in plain["groups"]:
+        for each in group["rules"]:
+            if "alert" in each:
+                path = each["annotations"]["runbook_url"]
+                each["annotations"]["runbook_url"] = f"https://git.example.com/logs/blob/main/{path}"
+                urls += 1
+    assert urls > 20
+    assert rule["spec"] == plain
 
 
 def test_a_users_context_wins_entry_by_entry_and_a_null_takes_one_away(helm: Helm) -> None:
@@ -263,6 +288,18 @@ def test_a_variable_that_is_given_twice_is_once_the_last_one_ahead_of_what_refer
         names = list(given)
         assert names.index("REDIS_PASSWORD") < names.index("CODER_LOGSTREAM_REDIS_URL")
         assert max(map(names.index, ("REDIS_PASSWORD", "A"))) < names.index("CODER_LOGSTREAM_QUEUE_URL")
+
+
+@pytest.mark.parametrize("flags", [{"args": ["--dry-run"]}, {"shipper": {"args": ["--dry-run"]}}])
+def test_a_dry_run_is_one_that_the_shipper_takes(flags: Mapping[str, Any], helm: Helm, tmp_path: Path) -> None:
+    objects = helm.render({**URL, "redis": {"prefix": "logs-dry-run"}, **flags})
+    assert container_of(objects, "shipper")["args"] == ["part", "shipper", "--dry-run"]
+    key = tmp_path / "token-key"
+    key.write_text(new_token_key())
+    given = environ_of(objects, "shipper") | {"CODER_LOGSTREAM_TOKEN_KEY_FILE": str(key)}
+    taken = load(ShipperSettings, flags={"dry_run": "true"}, environ=given)
+    assert taken.dry_run
+    assert environ_of(objects, "watcher")["CODER_LOGSTREAM_REDIS_PREFIX"] == taken.redis_prefix
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@
 {{- if int $v.metrics.port | eq (int $v.probes.port) -}}
 {{- $wrong = append $wrong (printf "probes.port: %d is metrics.port, too; the probes need one of their own" (int $v.probes.port)) -}}
 {{- end -}}
+{{- $prefix := include "coder-logstream.either" (dict "args" $d.args.shipper "names" (list "--redis-prefix") "value" $d.prefix) -}}
+{{- if and $d.dryRun (not (hasSuffix "-dry-run" $prefix)) -}}
+{{- $wrong = append $wrong (printf "args: --dry-run takes away what waits under redis.prefix, so watcher and shipper need one of their own that ends in -dry-run; example: --set redis.prefix=%s-dry-run --set 'shipper.args={--dry-run}'" (trunc 56 $prefix)) -}}
+{{- end -}}
 {{- range $role, $args := omit $d.args "doctor" -}}
 {{- range $flag, $remedy := dict "--probe-addr" "set probes.port" "--redis-url" "set redis.externalUrl" "--token-key-file" "set keys.existingSecret" -}}
 {{- if include "coder-logstream.argument" (dict "args" $args "names" (list $flag)) -}}

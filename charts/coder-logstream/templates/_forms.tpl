@@ -43,6 +43,9 @@ given ("it" if that must not be shown), the pattern, what it is, an example. */}
 {{- range $monitor := list "podMonitor" "serviceMonitor" -}}
 {{- $forms = append $forms (list (printf "metrics.%s.interval" $monitor) (get $v.metrics $monitor).interval $duration "a duration of Prometheus" (printf "metrics.%s.interval=30s" $monitor)) -}}
 {{- end -}}
+{{- with $v.metrics.prometheusRule.runbookBase -}}
+{{- $forms = append $forms (list "metrics.prometheusRule.runbookBase" . $web "an address, which begins with http:// or https://" "metrics.prometheusRule.runbookBase=https://git.example.com/coder-logstream/blob/main") -}}
+{{- end -}}
 {{- with $v.shipper.keda.prometheus -}}
 {{- $forms = append $forms (list "shipper.keda.prometheus" . $web "the address of Prometheus, which begins with http:// or https://" "shipper.keda.prometheus=http://prometheus.monitoring:9090") -}}
 {{- end -}}

@@ -57,6 +57,8 @@ spec:
             matchLabels:
               {{- include "coder-logstream.selector" $names | nindent 14 }}
         {{- end }}
+      {{- /* No preStop: nobody sends requests to these pods that would have to go elsewhere first, and SIGTERM alone makes
+      both programs hand over what they have; a pause before it would only be a pause. */}}
       containers:
         - name: {{ $role }}
           {{- include "coder-logstream.container" (dict "root" $root "own" $own) | nindent 10 }}

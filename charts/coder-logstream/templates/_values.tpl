@@ -31,6 +31,7 @@ defaults that a `--reuse-values` over another chart's release leaves out, and se
 {{- $_ := set $derived "crashLogLines" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--crash-log-lines") "value" $v.watcher.crashLogLines) | int) -}}
 {{- $_ := set $derived "prefix" (include "coder-logstream.either" (dict "args" $args.watcher "names" (list "--redis-prefix") "value" $v.redis.prefix)) -}}
 {{- $_ := set $derived "url" (include "coder-logstream.either" (dict "args" $args.shipper "names" (list "--coder-url" "-u") "value" $v.url)) -}}
+{{- $_ := set $derived "dryRun" (has "--dry-run" $args.shipper) -}}
 
 {{- $metricsPorts := dict -}}
 {{- range $role := list "watcher" "shipper" -}}
