@@ -57,8 +57,8 @@ COMPLAINTS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "a dry run on the data of others": (
         {**URL, "args": ["--dry-run"]},
         (
-            "args: --dry-run takes away what waits under redis.prefix, so watcher and shipper need one of their own that "
-            "ends in -dry-run; example: --set redis.prefix=logstream-dry-run --set 'shipper.args={--dry-run}'"
+            "args: --dry-run takes away what waits under redis.prefix, so watcher and shipper need one of their own "
+            "that ends in -dry-run; example: --set redis.prefix=logstream-dry-run --set 'shipper.args={--dry-run}'"
         ),
     ),
     "a misspelt value": ({**URL, "watcher": {"replica": 1}}, "at '/watcher': additional properties 'replica' not"),

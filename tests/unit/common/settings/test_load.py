@@ -221,8 +221,8 @@ def test_what_is_wrong_inside_a_wording_file_is_said_before_anything_starts(tmp_
     file.write_text("entries:\n  - {reason: Pulling, shown: false}\n")
     assert complaint(environ={"CODER_URL": URL, "CODER_LOGSTREAM_WORDING_FILE": str(file)}) == (
         f'CODER_LOGSTREAM_WORDING_FILE: "{file}" entry 1 (Pulling): no such key: shown, did you mean show?; '
-        "keys are reason, kind, component, aspect, exit_code, contains, contains_any, at_least, words, level, emoji, show, "
-        "hint; example: show: false; example: CODER_LOGSTREAM_WORDING_FILE=/etc/coder-logstream/wording.yaml"
+        "keys are reason, kind, component, aspect, exit_code, contains, contains_any, at_least, words, level, emoji, "
+        "show, hint; example: show: false; example: CODER_LOGSTREAM_WORDING_FILE=/etc/coder-logstream/wording.yaml"
     )
 
 
