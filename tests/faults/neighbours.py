@@ -17,7 +17,7 @@ from tests.faults.compressed import FACTOR
 from tests.faults.plan import HANGS_FROM_S, Plan
 from tests.faults.record import Disturbance, Pod, Said
 
-__all__ = ["BEFORE_S", "BESIDE_S", "are_late", "latencies_s", "others_ms", "p99"]
+__all__ = ["BEFORE_S", "BESIDE_S", "are_late", "latencies_s", "others_ms", "p99", "unjudged"]
 
 LIMIT_S: Final = 1.0
 """What the others' p99 has to stay under."""
@@ -104,11 +104,18 @@ def others_ms(
     return [int(min(each_s * 1_000, ENDLESS_MS)) for each_s in measured_s], left_out
 
 
+def unjudged(before_s: Sequence[float], while_s: Sequence[float], left_out: int) -> str:
+    """Why nothing can be said of how the others fare, "" if something can."""
+    if min(len(before_s), len(while_s)) < LINES_MIN:
+        return f"fewer than {LINES_MIN} lines were timed before or meanwhile"
+    if left_out > LEFT_OUT_MAX * (len(before_s) + len(while_s) + left_out):
+        return "the machine stood still too often"
+    return ""
+
+
 def are_late(before_s: Sequence[float], while_s: Sequence[float], left_out: int) -> bool:
     """Whether the p99 reaches the limit while one hangs, and not because of the machine, as far as it lets us say."""
-    kept_up = left_out <= LEFT_OUT_MAX * (len(before_s) + len(while_s) + left_out)
-    enough = min(len(before_s), len(while_s)) >= LINES_MIN
-    return kept_up and enough and p99(while_s) >= max(LIMIT_S, SLOWER_MAX * p99(before_s))
+    return not unjudged(before_s, while_s, left_out) and p99(while_s) >= max(LIMIT_S, SLOWER_MAX * p99(before_s))
 
 
 def p99(latencies_s: Sequence[float]) -> float:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
+from typing import Final
 
 import msgspec
 
-from tests.faults.neighbours import are_late, p99
+from tests.faults.neighbours import are_late, p99, unjudged
 from tests.faults.plan import Kind
 
-__all__ = ["Outcome", "before", "beside", "failures", "table"]
+__all__ = ["CAMPAIGN", "Outcome", "before", "beside", "failures", "table"]
+
+
+CAMPAIGN: Final = 1_000
+"""Of so many schedules enough measure how the others fare."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -60,7 +65,10 @@ def failures(outcomes: Sequence[Outcome]) -> list[str]:
     """Every promise that was broken: of each schedule, and of all together."""
     found = [f"seed {each.seed}: {failure}" for each in outcomes for failure in each.failures]
     before_s, others_s = before(outcomes), beside(outcomes)
-    if are_late(before_s, others_s, sum(each.beside_left_out for each in outcomes)):
+    left_out = sum(each.beside_left_out for each in outcomes)
+    if len(outcomes) >= CAMPAIGN and (why := unjudged(before_s, others_s, left_out)):
+        found.append(f"whether one hanging workspace delays others was not judged: {why}")
+    if are_late(before_s, others_s, left_out):
         worst = max(outcomes, key=lambda each: max(each.beside_ms, default=0))
         found.append(
             f"not isolated: p99 of the others' lines is {p99(others_s):.2f} s while one workspace hangs, "
@@ -76,7 +84,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for each in outcomes:
         faults.update(each.faults)
         drops.update(each.drops)
-    rows = [
+    left_out = sum(each.beside_left_out for each in outcomes)
+    rows: list[tuple[str, int]] = [
         ("schedules", len(outcomes)),
         ("faults injected", faults.total()),
         ("things to tell (events, comings, goings)", sum(each.told for each in outcomes)),
@@ -100,10 +109,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
         ("lines of others while it hung", len(beside(outcomes))),
         ("… their p50, ms", int(1_000 * median(beside(outcomes) or [0]))),
         ("… their p99, ms", int(1_000 * p99(beside(outcomes)))),
-        ("of both left out, for the machine stood still", sum(each.beside_left_out for each in outcomes)),
+        ("of both left out, for the machine stood still", left_out),
         ("schedules that broke a promise", sum(bool(each.failures) for each in outcomes)),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {count:,} |" for name, count in rows)]
+    isolation = unjudged(before(outcomes), beside(outcomes), left_out) or "judged"
+    lines.append(f"| whether one that hangs delays the others | {isolation} |")
     lines += ["", "| dropped, with its reason | records |", "|---|---|"]
     lines += [f"| `{name}` | {count:,} |" for name, count in sorted(drops.items())]
     lines += ["", "| fault | times |", "|---|---|"]

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.coder import Request
 from tests.faults.compressed import FACTOR
 from tests.faults.neighbours import latencies_s, p99
-from tests.faults.outcome import Outcome, failures
+from tests.faults.outcome import CAMPAIGN, Outcome, failures, table
 from tests.faults.record import Disturbance, Pod, Said
 
 TOKEN = "11111111-2222-4333-8444-555555555555"
@@ -90,6 +90,22 @@ def test_a_run_says_nothing_of_isolation_that_is_due_to_the_machine() -> None:
     assert failures([outcome([4_000] * 100, before_ms=2_001)]) == []  # it was slow before, too
     assert failures([outcome([4_000] * 100, left_out=200)]) != []
     assert failures([outcome([4_000] * 100, left_out=201)]) == []  # it stood still too often
+
+
+@pytest.mark.parametrize(
+    ("measured", "why"),
+    [
+        (outcome([50] * 100), ""),
+        (outcome([50] * 20), "fewer than 40 lines were timed before or meanwhile"),
+        (outcome([50] * 100, left_out=201), "the machine stood still too often"),
+    ],
+)
+def test_a_campaign_that_does_not_judge_isolation_fails_and_the_table_says_why(measured: Outcome, why: str) -> None:
+    assert f"| whether one that hangs delays the others | {why or 'judged'} |" in table([measured])
+    assert failures([measured]) == []
+    campaign = [measured, *[outcome([])] * (CAMPAIGN - 1)]
+    expected = [f"whether one hanging workspace delays others was not judged: {why}"] if why else []
+    assert failures(campaign) == expected
 
 
 def test_a_run_fails_if_one_schedule_does() -> None:
