@@ -223,6 +223,8 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._status < 100:
+            self._fail(f"the answer is not HTTP: its status is {self._status}")
 
     def on_body(self, body: bytes) -> None:
         if len(self._body) <= BODY_MAX_BYTES:

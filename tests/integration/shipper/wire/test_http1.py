@@ -207,6 +207,16 @@ async def test_an_answer_without_end_is_ended(piece: bytes) -> None:
     assert reply == NoAnswer(Sent.MAYBE, "the answer is too long")
 
 
+async def test_a_status_that_is_none_is_no_answer_however_much_follows() -> None:
+    async def script(line: Line) -> None:
+        await line.request()
+        await line.say(b"HTTP/1.1 000 \r\n\r\n" + b"x" * 100_000)
+
+    async with Peer(script) as peer, wired(peer.url) as wire:
+        reply = await wire.ask("GET", "/", "", b"")
+    assert reply == NoAnswer(Sent.MAYBE, "the answer is not HTTP: its status is 0")
+
+
 async def test_a_reset_is_not_the_end_of_an_answer_without_a_length() -> None:
     async def script(line: Line) -> None:
         await line.request()
