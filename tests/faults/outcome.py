@@ -35,6 +35,8 @@ class Outcome(msgspec.Struct, frozen=True):
     unseen: int
     drops: dict[str, int]
     unread: int = 0
+    told_late: int = 0
+    """Behind something newer, but Redis had lost what was known of it."""
     dropped: int = 0
     """Never told, but counted as dropped for their agent."""
     expired: int = 0
@@ -92,6 +94,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
         ("lines in Coder", sum(each.lines for each in outcomes)),
         ("lost", sum(each.lost for each in outcomes)),
         ("out of order", sum(each.disordered for each in outcomes)),
+        ("… but where Redis had lost what was told (FLUSHALL, a lag)", sum(each.told_late for each in outcomes)),
         ("repeated", sum(each.repeated for each in outcomes)),
         ("ambiguous requests", sum(each.ambiguous for each in outcomes)),
         ("come and gone unseen (410 meanwhile)", sum(each.unseen for each in outcomes)),

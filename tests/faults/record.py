@@ -129,7 +129,8 @@ class Findings(msgspec.Struct):
 
     @property
     def told_late(self) -> int:
-        return sum(map(len, (self.disordered, self.after_lag, self.after_drop, self.after_flush)))
+        """Behind something newer, but Redis had lost what was known of it."""
+        return sum(map(len, (self.after_lag, self.after_drop, self.after_flush)))
 
     @property
     def faults(self) -> list[str]:

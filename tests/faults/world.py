@@ -358,9 +358,8 @@ class World:
             lost=len(findings.lost),
             repeated=findings.repeated,
             ambiguous=findings.ambiguous,
-            disordered=sum(
-                map(len, (findings.disordered, findings.after_lag, findings.after_drop, findings.after_flush))
-            ),
+            disordered=len(findings.disordered),
+            told_late=findings.told_late,
             unseen=findings.unseen,
             unread=findings.unread,
             dropped=findings.dropped,
