@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from common.meant import did_you_mean
 from common.settings.declare import Declared, ProgramSettings, declared
 from common.settings.load import SettingsError, load
 from common.settings.misspelt import misspelt
@@ -59,7 +60,7 @@ def command(
         flags = {key: _joined(value) for key, value in values.items() if value not in (None, ())}
         settings = load(model, flags=flags, environ=os.environ, config_file=config)
         for odd, meant in misspelt(os.environ).items():
-            hint = f", did you mean {meant}?" if meant else "."
+            hint = did_you_mean(meant) or "."
             click.echo(f"{name}: {odd}: no such setting{hint} It is passed over", err=True)
         return body(settings, **more)
 
@@ -150,7 +151,7 @@ def _help_of(item: Declared) -> str:
 def _one_line(error: click.ClickException) -> str:
     match error:
         case click.NoSuchOption(option_name=flag, possibilities=close):
-            hint = f", did you mean {sorted(close)[0]}?" if close else ""
+            hint = did_you_mean(min(close)) if close else ""
             return f"{flag}: no such flag{hint}; see --help for all of them"
         case click.UsageError():
             return f"{error.format_message().rstrip('.')}; see --help"

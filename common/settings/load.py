@@ -6,7 +6,6 @@ may serve all programs: each takes its own keys, and a key that none of them kno
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from common.meant import closest, did_you_mean
 from common.settings.declare import Declared, ProgramSettings, declared
 from common.settings.run import RunSettings
 from common.settings.shipper import ShipperSettings
@@ -82,7 +82,9 @@ def _file_layer(model: type[ProgramSettings], path: Path | None) -> _Layer:
     known = {name for program in PROGRAMS.values() for name in program.model_fields} | set(model.model_fields)
     for key in table:
         if key not in known:
-            raise SettingsError(f"{path}: {key}: no such setting{_meant(key, known)}; see --help for all of them")
+            raise SettingsError(
+                f"{path}: {key}: no such setting{did_you_mean(closest(key, sorted(known)))}; see --help for all of them"
+            )
     values = {key: value for key, value in table.items() if key in model.model_fields}
     return _Layer(values, lambda d: f"{path}: {d.name}", toml_example)
 
@@ -145,11 +147,6 @@ def _shown(value: Any) -> str:
     text = hide_passwords(value if isinstance(value, str) else repr(value))
     cut = text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "…"
     return '"' + cut.encode("unicode_escape").decode("ascii") + '"'  # a line break must not make two lines of it
-
-
-def _meant(word: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _quoted_for_shell(example: str) -> str:

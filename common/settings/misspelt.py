@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Final
 
+from common.meant import closest
 from common.settings.declare import declared
 from common.settings.in_cluster import IN_CLUSTER
 from common.settings.load import PROGRAMS
@@ -25,5 +25,5 @@ def misspelt(variables: Iterable[str]) -> dict[str, str]:
     known = {name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)}
     ours = {name.removeprefix(_PREFIX) for name in variables if name.startswith(_PREFIX)}
     odd = sorted(name for name in ours - known if not _SERVICE.search(f"_{name}"))
-    meant = {name: difflib.get_close_matches(name, sorted(known), n=1) for name in odd}
-    return {_PREFIX + name: _PREFIX + close[0] if close else "" for name, close in meant.items()}
+    meant = {name: closest(name, sorted(known)) for name in odd}
+    return {_PREFIX + name: _PREFIX + close if close else "" for name, close in meant.items()}

@@ -6,10 +6,10 @@ of a reason only that is known which Kubernetes and the usual autoscalers give t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from common.meant import closest, did_you_mean
 from common.record import Aspect, Level, Origin
 from common.wording.table import ASPECTS, ENDED_WITH_POD, WORRYING, Entry, Figures
 
@@ -140,8 +140,7 @@ def _unknown(entry: Entry) -> str | None:
         by_fold = {each.casefold(): each for each in known}
         for text in (value,) if isinstance(value, str) else value:
             if text.casefold() not in by_fold:
-                close = difflib.get_close_matches(text.casefold(), by_fold, n=1)
-                meant = f", did you mean {by_fold[close[0]]}?" if close else ""
+                meant = did_you_mean(by_fold.get(closest(text.casefold(), by_fold), ""))
                 return f"{name}: no line is about the {name} {_short(text)}{meant}; one of {', '.join(known)}"
     return None
 

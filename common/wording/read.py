@@ -6,7 +6,6 @@ The only file that knows YAML.
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterator
@@ -16,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import yaml
 
+from common.meant import closest, did_you_mean
 from common.small_file import read_small
 from common.wording.effect import Effects
 from common.wording.table import Audience, Entry, Hint, Sheet, Wording
@@ -222,9 +222,8 @@ def _why(text: str, model: type[Any]) -> str:
     if unknown is not None:
         known = msgspec.structs.fields(Hint if keys == ["hint"] else model)
         names = [field.name for field in known]
-        close = difflib.get_close_matches(unknown[1], names, n=1)
-        meant = f", did you mean {close[0]}?" if close else ""
-        key = close[0] if close else names[-1]
+        close = closest(unknown[1], names)
+        meant, key = did_you_mean(close), close or names[-1]
         return f"no such key: {_printable(unknown[1])}{meant}; keys are {', '.join(names)}; example: {_EXAMPLES[key]}"
     key = keys[-1] if keys else "entries"
     said = f"{': '.join(keys)}: " if keys else ""
